@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One line for each thing an operator should know, each with an id that stands in docs/messages.md.
+//   log::Info("AGENT_CONNECTED", "connected to {} as {}", controller, machine_id);
+// Arguments are formatted with fmt and pass RedactProductKeys. May be called from any thread.
+#ifndef KEYMEDIC_BASE_LOG_H_
+#define KEYMEDIC_BASE_LOG_H_
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace keymedic::log {
+
+enum class Level { kDebug, kInfo, kWarning, kError };
+
+// To standard error: plain text on a terminal, one JSON object a line otherwise (keys ts, level,
+// msg_id, msg, component). Once, at the start of main; without it only warnings and errors appear.
+void Start(std::string_view component, Level minimum = Level::kInfo);
+bool Enabled(Level level);
+void Write(Level level, std::string_view id, const std::string& message);
+
+template <typename... Args>
+void Debug(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+  if (Enabled(Level::kDebug)) Write(Level::kDebug, id, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void Info(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+  if (Enabled(Level::kInfo)) Write(Level::kInfo, id, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void Warning(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+  Write(Level::kWarning, id, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void Error(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+  Write(Level::kError, id, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace keymedic::log
+
+#endif  // KEYMEDIC_BASE_LOG_H_
