@@ -6,17 +6,18 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace keymedic {
 
 // kNotFound, kPermissionDenied, kResourceExhausted when longer than `max_bytes`.
 absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes = 1ull << 30);
 // Written beside and renamed over, durable before it returns: readers see the old or the new file.
-absl::Status WriteFileAtomically(const std::string& path, std::string_view content, int mode = 0600);
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view content,
+                                 int mode = 0600);
 // With parents, each with `mode` where it is made.
 absl::Status MakeDirectories(const std::string& path, int mode = 0700);
 

@@ -7,10 +7,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message_lite.h"
 
@@ -24,11 +24,12 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
 // Collects bytes, gives whole frames. Not synchronised.
 class FrameDecoder {
  public:
-  void Append(std::string_view bytes) { buffer_.append(bytes); }
+  void Append(absl::string_view bytes) { buffer_.append(bytes.data(), bytes.size()); }
   // True: `frame` holds the next one. False: more bytes are needed. kInvalidArgument: a length over
   // kMaxFrameBytes, named; the stream cannot be followed any further.
   absl::StatusOr<bool> Next(std::string& frame);
-  // What is left at the end of the stream: ok if nothing, kDataLoss if half a frame, with the sizes.
+  // What is left at the end of the stream: ok if nothing, kDataLoss if half a frame, with the
+  // sizes.
   absl::Status Finish() const;
 
  private:

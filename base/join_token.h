@@ -7,9 +7,9 @@
 #define KEYMEDIC_BASE_JOIN_TOKEN_H_
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace keymedic {
 
@@ -20,7 +20,7 @@ struct JoinToken {
 
   std::string ToString() const;
   // The error names what is wrong but never repeats the text.
-  static absl::StatusOr<JoinToken> Parse(std::string_view text);
+  static absl::StatusOr<JoinToken> Parse(absl::string_view text);
 };
 
 }  // namespace keymedic

@@ -9,8 +9,18 @@
 #include <fmt/format.h>
 
 #include <string>
-#include <string_view>
 #include <utility>
+
+#include "absl/strings/string_view.h"
+
+// Debian's Abseil has a string_view of its own, which fmt does not know.
+template <>
+struct fmt::formatter<absl::string_view> : fmt::formatter<fmt::string_view> {
+  template <typename Context>
+  auto format(absl::string_view text, Context& context) const {
+    return fmt::formatter<fmt::string_view>::format({text.data(), text.size()}, context);
+  }
+};
 
 namespace keymedic::log {
 
@@ -18,24 +28,26 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 
 // To standard error: plain text on a terminal, one JSON object a line otherwise (keys ts, level,
 // msg_id, msg, component). Once, at the start of main; without it only warnings and errors appear.
-void Start(std::string_view component, Level minimum = Level::kInfo);
+void Start(absl::string_view component, Level minimum = Level::kInfo);
 bool Enabled(Level level);
-void Write(Level level, std::string_view id, const std::string& message);
+void Write(Level level, absl::string_view id, const std::string& message);
 
 template <typename... Args>
-void Debug(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
-  if (Enabled(Level::kDebug)) Write(Level::kDebug, id, fmt::format(format, std::forward<Args>(args)...));
+void Debug(absl::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+  if (Enabled(Level::kDebug))
+    Write(Level::kDebug, id, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
-void Info(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
-  if (Enabled(Level::kInfo)) Write(Level::kInfo, id, fmt::format(format, std::forward<Args>(args)...));
+void Info(absl::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+  if (Enabled(Level::kInfo))
+    Write(Level::kInfo, id, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
-void Warning(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+void Warning(absl::string_view id, fmt::format_string<Args...> format, Args&&... args) {
   Write(Level::kWarning, id, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
-void Error(std::string_view id, fmt::format_string<Args...> format, Args&&... args) {
+void Error(absl::string_view id, fmt::format_string<Args...> format, Args&&... args) {
   Write(Level::kError, id, fmt::format(format, std::forward<Args>(args)...));
 }
 

@@ -7,16 +7,16 @@
 #define KEYMEDIC_BASE_PRODUCT_KEY_H_
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace keymedic {
 
 class ProductKey {
  public:
   // Accepts XXXXX-XXXXX-XXXXX-XXXXX-XXXXX in any case. The error never repeats the text.
-  static absl::StatusOr<ProductKey> Parse(std::string_view text);
+  static absl::StatusOr<ProductKey> Parse(absl::string_view text);
 
   ProductKey(const ProductKey&) = default;
   ProductKey& operator=(const ProductKey&) = default;
@@ -32,7 +32,7 @@ class ProductKey {
 
 // Replaces everything in `text` that has the shape of a product key by "XXXXX-…-" and its last five
 // characters. For text that others wrote: error messages, captures, logs.
-std::string RedactProductKeys(std::string_view text);
+std::string RedactProductKeys(absl::string_view text);
 
 }  // namespace keymedic
 

@@ -14,10 +14,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -30,20 +30,21 @@ class Statement {
   Statement& operator=(Statement&& other) noexcept;
   ~Statement();
 
-  void Bind(int index, std::string_view blob);  // 1 based; the bytes must outlive the next Reset
+  void Bind(int index, absl::string_view blob);  // 1 based; the bytes must outlive the next Reset
   void Bind(int index, int64_t value);
   void BindNull(int index);
   absl::StatusOr<bool> Step();  // true: a row is there
   absl::Status Run();           // steps to the end and resets
   void Reset();
 
-  std::string_view Text(int column) const;  // valid until the next Step or Reset
+  absl::string_view Text(int column) const;  // valid until the next Step or Reset
   int64_t Int(int column) const;
   bool IsNull(int column) const;
 
  private:
   friend class Database;
-  Statement(sqlite3_stmt* statement, sqlite3* database) : statement_(statement), database_(database) {}
+  Statement(sqlite3_stmt* statement, sqlite3* database)
+      : statement_(statement), database_(database) {}
   sqlite3_stmt* statement_ = nullptr;
   sqlite3* database_ = nullptr;
 };
@@ -58,7 +59,7 @@ class Database {
   ~Database();
 
   absl::Status Execute(const std::string& sql);  // may hold several statements
-  absl::StatusOr<Statement> Prepare(std::string_view sql);
+  absl::StatusOr<Statement> Prepare(absl::string_view sql);
   const std::string& path() const { return path_; }
   int64_t changes() const;  // rows that the last statement changed
 

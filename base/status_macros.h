@@ -2,15 +2,14 @@
 #ifndef KEYMEDIC_BASE_STATUS_MACROS_H_
 #define KEYMEDIC_BASE_STATUS_MACROS_H_
 
-#include <string_view>
-
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace keymedic {
 
 // The same error with "what: " before its message: says on the way up what was being done.
-inline absl::Status Annotate(const absl::Status& status, std::string_view what) {
+inline absl::Status Annotate(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
@@ -20,10 +19,10 @@ inline absl::Status Annotate(const absl::Status& status, std::string_view what) 
 #define KM_CONCAT_INNER(a, b) a##b
 #define KM_CONCAT(a, b) KM_CONCAT_INNER(a, b)
 
-#define KM_RETURN_IF_ERROR(expression)                        \
-  do {                                                        \
-    absl::Status km_status = (expression);                    \
-    if (!km_status.ok()) return km_status;                    \
+#define KM_RETURN_IF_ERROR(expression)     \
+  do {                                     \
+    absl::Status km_status = (expression); \
+    if (!km_status.ok()) return km_status; \
   } while (false)
 
 // KM_ASSIGN_OR_RETURN(auto value, MakeValue());

@@ -10,10 +10,10 @@
 #define KEYMEDIC_BASE_X509_H_
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace keymedic::x509 {
@@ -22,7 +22,7 @@ absl::StatusOr<std::string> GenerateKeyPem();
 
 // A certificate signing request for `key_pem`. The subject carries `common_name` for people; who
 // signs decides the identity.
-absl::StatusOr<std::string> MakeCsrPem(std::string_view key_pem, std::string_view common_name);
+absl::StatusOr<std::string> MakeCsrPem(absl::string_view key_pem, absl::string_view common_name);
 
 struct Issue {
   std::string common_name;
@@ -34,14 +34,14 @@ struct Issue {
 };
 
 // A self-signed certificate authority.
-absl::StatusOr<std::string> MakeCaPem(std::string_view key_pem, std::string_view common_name,
+absl::StatusOr<std::string> MakeCaPem(absl::string_view key_pem, absl::string_view common_name,
                                       absl::Time not_before, absl::Time not_after);
 // Signs the public key of a CSR (whose own signature is checked) or of a key. Names, identity and
 // usage come from `issue` alone.
-absl::StatusOr<std::string> SignCsrPem(std::string_view csr_pem, const Issue& issue,
-                                       std::string_view ca_pem, std::string_view ca_key_pem);
-absl::StatusOr<std::string> SignKeyPem(std::string_view key_pem, const Issue& issue,
-                                       std::string_view ca_pem, std::string_view ca_key_pem);
+absl::StatusOr<std::string> SignCsrPem(absl::string_view csr_pem, const Issue& issue,
+                                       absl::string_view ca_pem, absl::string_view ca_key_pem);
+absl::StatusOr<std::string> SignKeyPem(absl::string_view key_pem, const Issue& issue,
+                                       absl::string_view ca_pem, absl::string_view ca_key_pem);
 
 struct Info {
   std::string uri;
@@ -52,14 +52,14 @@ struct Info {
   absl::Time not_after;
 };
 // Of the first certificate in `pem`.
-absl::StatusOr<Info> Inspect(std::string_view pem);
-bool KeyMatches(std::string_view key_pem, std::string_view certificate_pem);
+absl::StatusOr<Info> Inspect(absl::string_view pem);
+bool KeyMatches(absl::string_view key_pem, absl::string_view certificate_pem);
 
 // Connects to host:port over TLS without trusting anyone, takes the certificates that the server
 // shows and returns the one whose fingerprint is `sha256_hex`, as PEM: how an agent with a join
 // token gets the authority it may then trust. kPermissionDenied if none fits, kUnavailable.
-absl::StatusOr<std::string> FetchPinnedCaPem(std::string_view host_port,
-                                             std::string_view sha256_hex, absl::Duration timeout);
+absl::StatusOr<std::string> FetchPinnedCaPem(absl::string_view host_port,
+                                             absl::string_view sha256_hex, absl::Duration timeout);
 
 }  // namespace keymedic::x509
 

@@ -7,10 +7,10 @@
 
 #include <mutex>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "controller/store/store.h"
 #include "keymedic/v1/audit_service.pb.h"
@@ -24,8 +24,8 @@ class AuditLog {
 
   // `actor` is a SPIFFE id; `act` a dotted verb ("remediation.start", "token.create",
   // "machine.enroll", "command.apply"). Never put a secret into `detail`.
-  absl::Status Append(std::string_view actor, std::string_view act, std::string_view object,
-                      std::string_view detail);
+  absl::Status Append(absl::string_view actor, absl::string_view act, absl::string_view object,
+                      absl::string_view detail);
   absl::StatusOr<v1::ListAuditEntriesResponse> List(const v1::ListAuditEntriesRequest& request);
   // kDataLoss naming the first line that does not fit the one before it.
   absl::Status Verify();

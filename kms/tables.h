@@ -9,75 +9,75 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 
+#include "absl/strings/string_view.h"
 #include "keymedic/v1/finding.pb.h"
 
 namespace keymedic::kms {
 
 // kms/data/gvlk.csv: Microsoft's published client setup keys (public; not a secret).
 struct Gvlk {
-  std::string_view product, edition, key, partial_key, family;
+  absl::string_view product, edition, key, partial_key, family;
 };
 std::span<const Gvlk> Gvlks();
-const Gvlk* FindGvlkByPartial(std::string_view partial_key);
+const Gvlk* FindGvlkByPartial(absl::string_view partial_key);
 
 // kms/data/sku_ids.csv: what an activation id stands for.
 enum class SkuRole { kClient, kHost, kRetail, kNoVolumeKey };
 struct Sku {
-  std::string_view activation_id, product, application_id, family, gvlk_partial;
+  absl::string_view activation_id, product, application_id, family, gvlk_partial;
   SkuRole role;
   uint32_t required_count;  // threshold of a client; 0 if unknown or not a client
 };
-const Sku* FindSku(std::string_view activation_id);
-const Sku* FindSkuByGvlkPartial(std::string_view partial_key);
+const Sku* FindSku(absl::string_view activation_id);
+const Sku* FindSkuByGvlkPartial(absl::string_view partial_key);
 
 // kms/data/editions.csv: which client key belongs to an installed edition. `edition_id` is the
 // registry's EditionID ("Enterprise", "ServerStandard"); `build` the Windows build.
 // Null if the edition has no volume key or is not known; `has_volume_key` tells which.
 struct Edition {
-  std::string_view edition_id, gvlk_partial, note;
+  absl::string_view edition_id, gvlk_partial, note;
   uint32_t first_build, last_build;
   bool has_volume_key, is_server;
 };
-const Edition* FindEdition(std::string_view edition_id, uint32_t build);
+const Edition* FindEdition(absl::string_view edition_id, uint32_t build);
 // The client setup key for that edition, null if there is none.
-const Gvlk* GvlkForEdition(std::string_view edition_id, uint32_t build);
+const Gvlk* GvlkForEdition(absl::string_view edition_id, uint32_t build);
 
 // kms/data/errors.csv.
 struct ErrorRow {
   uint32_t code;
-  std::string_view symbol, meaning, action, applies_to, source, confidence;
+  absl::string_view symbol, meaning, action, applies_to, source, confidence;
 };
 const ErrorRow* FindError(uint32_t code);
 // "0xC004F074", "c004f074", "3221549172", "-1073418124".
-std::optional<uint32_t> ParseErrorCode(std::string_view text);
-std::string_view ErrorMeaning(uint32_t code);  // "" if not known
+std::optional<uint32_t> ParseErrorCode(absl::string_view text);
+absl::string_view ErrorMeaning(uint32_t code);  // "" if not known
 
 // kms/data/findings.csv: the catalogue.
 struct FindingRow {
-  std::string_view code;
+  absl::string_view code;
   v1::Severity severity;
-  std::string_view title, explanation, looks_at, treatments, why_untreatable, reference;
+  absl::string_view title, explanation, looks_at, treatments, why_untreatable, reference;
 };
 std::span<const FindingRow> FindingRows();
-const FindingRow* FindFinding(std::string_view code);
+const FindingRow* FindFinding(absl::string_view code);
 
 // kms/data/treatments.csv: actions, in the order in which they are done on one machine.
 struct TreatmentRow {
-  std::string_view action, plugin, title;
+  absl::string_view action, plugin, title;
   uint32_t order;
   bool needs_approval;
   bool on_host;  // treats a KMS host, before its clients
 };
 std::span<const TreatmentRow> TreatmentRows();
-const TreatmentRow* FindTreatment(std::string_view action);
+const TreatmentRow* FindTreatment(absl::string_view action);
 
 // kms/data/constants.csv and the coverage table (which host key group serves which products).
 inline constexpr uint32_t kDefaultPort = 1688;
-bool HostKeyCovers(std::string_view host_sku_family, std::string_view client_sku_family);
+bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_sku_family);
 // Is this host name or address a cloud's own KMS endpoint? Its cloud, or "".
-std::string_view CloudOfHost(std::string_view host_or_address);
+absl::string_view CloudOfHost(absl::string_view host_or_address);
 
 }  // namespace keymedic::kms
 

@@ -17,11 +17,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace keymedic::controller {
 
@@ -62,10 +62,10 @@ class Store {
   // Batches become durable in the order in which they were given.
   virtual void CommitAsync(Batch batch, std::function<void(absl::Status)> done) = 0;
 
-  virtual absl::StatusOr<std::optional<std::string>> Get(Table table, std::string_view key) = 0;
+  virtual absl::StatusOr<std::optional<std::string>> Get(Table table, absl::string_view key) = 0;
   // Rows whose key starts with `prefix` and is greater than `after`, in key order, at most `limit`.
-  virtual absl::StatusOr<std::vector<Row>> Scan(Table table, std::string_view prefix,
-                                                std::string_view after, size_t limit) = 0;
+  virtual absl::StatusOr<std::vector<Row>> Scan(Table table, absl::string_view prefix,
+                                                absl::string_view after, size_t limit) = 0;
 };
 
 // The SQLite engine. `path` ":memory:" for tests.

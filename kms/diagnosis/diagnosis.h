@@ -20,9 +20,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keymedic/v1/finding.pb.h"
 #include "keymedic/v1/policy_service.pb.h"
@@ -48,7 +48,7 @@ struct MachineState {
 // Puts a section into its place. kInvalidArgument for a payload that does not parse or a type that
 // is not known here; the state is then unchanged.
 absl::Status ApplySection(const v1::Section& section, MachineState& state);
-void RemoveSection(std::string_view name, MachineState& state);
+void RemoveSection(absl::string_view name, MachineState& state);
 
 class Estate {
  public:
@@ -59,11 +59,11 @@ class Estate {
 
   // Ids (the machine's own first) whose DiagnoseMachine answer may have changed.
   std::vector<std::string> Upsert(MachineState state);
-  std::vector<std::string> Remove(std::string_view id);
+  std::vector<std::string> Remove(absl::string_view id);
 
-  const MachineState* Find(std::string_view id) const;
+  const MachineState* Find(absl::string_view id) const;
   // By name as others write it: FQDN or short name, any case. Null if none or several fit.
-  const MachineState* FindByHostName(std::string_view host) const;
+  const MachineState* FindByHostName(absl::string_view host) const;
   size_t size() const;
 
   struct Index;
@@ -74,7 +74,7 @@ class Estate {
 };
 
 // Every finding that this machine's state shows, unfolded, most severe first.
-std::vector<v1::Finding> DiagnoseMachine(const Estate& estate, std::string_view id,
+std::vector<v1::Finding> DiagnoseMachine(const Estate& estate, absl::string_view id,
                                          const v1::Policy& policy, absl::Time now);
 
 // What no single machine owns: SRV records, pools.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads captured evidence: what administrators paste. Each reader recognises its kind by content, in
-// any display language, by values that are never translated. What cannot be read is reported with
-// line and reason, never guessed. Pure: no files, no clock.
+// Reads captured evidence: what administrators paste. Each reader recognises its kind by content,
+// in any display language, by values that are never translated. What cannot be read is reported
+// with line and reason, never guessed. Pure: no files, no clock.
 //
 //   CaptureSet set;
 //   set.Add("dlv.txt", text);  set.Add("-", more);
@@ -10,9 +10,9 @@
 #ifndef KEYMEDIC_KMS_READERS_CAPTURES_H_
 #define KEYMEDIC_KMS_READERS_CAPTURES_H_
 
-#include <string_view>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keymedic/v1/fleet_service.pb.h"
 #include "keymedic/v1/policy_service.pb.h"
@@ -23,15 +23,15 @@ namespace keymedic::kms {
 class CaptureSet {
  public:
   // Any bytes. Never fails: what is no evidence is remembered as unread.
-  void Add(std::string_view file, std::string_view content);
+  void Add(absl::string_view file, absl::string_view content);
 
   // The machines that the evidence shows, with what belongs together joined: a client and a host
   // that share a client machine id, a machine's events with its licence state.
   std::vector<MachineState> Machines() const;
   const std::vector<v1::Unread>& unread() const { return unread_; }
 
-  // HEALTHY: evidence was read and nothing is above a notice. INCONCLUSIVE: it was read and does not
-  // tell. Instants that the evidence lacks are taken from `now`.
+  // HEALTHY: evidence was read and nothing is above a notice. INCONCLUSIVE: it was read and does
+  // not tell. Instants that the evidence lacks are taken from `now`.
   v1::DiagnoseCapturesResponse Diagnose(const v1::Policy& policy, absl::Time now) const;
 
  private:

@@ -7,21 +7,21 @@
 // Life cycle and threads: a Systems is made when its plugin is created, used from the plugin's one
 // thread, and destroyed with it.
 // Errors: kUnavailable when the machine's service does not answer (worth trying again),
-// kNotFound when the thing does not exist here, kUnimplemented when this kind of machine has no such
-// thing, kPermissionDenied, kInvalidArgument. A refusal by the licensing service is not an error of
-// the seam: it comes back as its HRESULT.
-// Every implementation passes the conformance suite in systems_conformance.h.
+// kNotFound when the thing does not exist here, kUnimplemented when this kind of machine has no
+// such thing, kPermissionDenied, kInvalidArgument. A refusal by the licensing service is not an
+// error of the seam: it comes back as its HRESULT. Every implementation passes the conformance
+// suite in systems_conformance.h.
 #ifndef KEYMEDIC_PLUGINS_SYSTEMS_SYSTEMS_H_
 #define KEYMEDIC_PLUGINS_SYSTEMS_SYSTEMS_H_
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/product_key.h"
 #include "keymedic/v1/event.pb.h"
 #include "keymedic/v1/section.pb.h"
@@ -44,8 +44,8 @@ class LicensingSystem {
 
   virtual absl::StatusOr<Hresult> InstallKey(const ProductKey& key) = 0;
   // One attempt to activate the product, as `slmgr /ato` makes one. `activation_id` empty: Windows.
-  virtual absl::StatusOr<Hresult> Activate(std::string_view activation_id) = 0;
-  virtual absl::StatusOr<Hresult> SetKmsHost(std::string_view host, uint32_t port) = 0;
+  virtual absl::StatusOr<Hresult> Activate(absl::string_view activation_id) = 0;
+  virtual absl::StatusOr<Hresult> SetKmsHost(absl::string_view host, uint32_t port) = 0;
   virtual absl::StatusOr<Hresult> ClearKmsHost() = 0;
   virtual absl::StatusOr<Hresult> SetHostCaching(bool enabled) = 0;
   virtual absl::StatusOr<Hresult> SetActivationType(v1::ActivationType type) = 0;
@@ -64,7 +64,7 @@ class EventLog {
   };
   // At most `limit` records behind the bookmark. If the log was cleared or has wrapped past the
   // bookmark, starts at the oldest record that is there.
-  virtual absl::StatusOr<Batch> Read(std::string_view channel, uint64_t after, size_t limit) = 0;
+  virtual absl::StatusOr<Batch> Read(absl::string_view channel, uint64_t after, size_t limit) = 0;
 };
 
 class Firewall {
@@ -72,9 +72,9 @@ class Firewall {
   virtual ~Firewall() = default;
   // Rules are named by identities that are never translated.
   virtual absl::StatusOr<v1::FirewallSection> Read() = 0;
-  virtual absl::Status SetRuleEnabled(std::string_view rule_id, bool enabled) = 0;
+  virtual absl::Status SetRuleEnabled(absl::string_view rule_id, bool enabled) = 0;
   virtual absl::Status AddInboundRule(const v1::FirewallRule& rule) = 0;
-  virtual absl::Status RemoveRule(std::string_view rule_id) = 0;
+  virtual absl::Status RemoveRule(absl::string_view rule_id) = 0;
 };
 
 class Names {
@@ -82,7 +82,7 @@ class Names {
   virtual ~Names() = default;
   virtual absl::StatusOr<std::vector<std::string>> SearchSuffixes() = 0;
   // Never an error for what a name server may say: the answer carries it.
-  virtual v1::SrvAnswer LookupSrv(std::string_view name) = 0;
+  virtual v1::SrvAnswer LookupSrv(absl::string_view name) = 0;
 };
 
 class Services {
@@ -92,16 +92,16 @@ class Services {
     bool running = false;
     bool disabled = false;
   };
-  virtual absl::StatusOr<State> Query(std::string_view name) = 0;
-  virtual absl::Status SetDisabled(std::string_view name, bool disabled) = 0;
-  virtual absl::Status Restart(std::string_view name) = 0;
+  virtual absl::StatusOr<State> Query(absl::string_view name) = 0;
+  virtual absl::Status SetDisabled(absl::string_view name, bool disabled) = 0;
+  virtual absl::Status Restart(absl::string_view name) = 0;
 };
 
 class EndpointProbe {
  public:
   virtual ~EndpointProbe() = default;
   // One connection, one RPC bind, no request: no event, no count. At most 5 s.
-  virtual v1::Probe Bind(std::string_view host, uint32_t port) = 0;
+  virtual v1::Probe Bind(absl::string_view host, uint32_t port) = 0;
 };
 
 // The machine itself and its clock.
@@ -124,11 +124,13 @@ struct Systems {
 };
 
 // `system` is PluginConfig.system:
-//   "local"                       this machine. On an operating system without volume activation the
-//                                 licensing seams answer kUnimplemented with a sentence that says so.
+//   "local"                       this machine. On an operating system without volume activation
+//   the
+//                                 licensing seams answer kUnimplemented with a sentence that says
+//                                 so.
 //   "lab:unix:/path#pc-017"       machine pc-017 of the lab that `keymedic lab serve` offers there.
 //   "lab:inprocess:NAME#pc-017"   the same of a lab in this process (lab_in_process.h).
-absl::StatusOr<Systems> OpenSystems(std::string_view system);
+absl::StatusOr<Systems> OpenSystems(absl::string_view system);
 
 }  // namespace keymedic::systems
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+namespace keymedic {
+namespace {
+
+class FilesTest : public ::testing::Test {
+ protected:
+  FilesTest() : dir_(::testing::TempDir() + "/files_test_XXXXXX") { mkdtemp(dir_.data()); }
+  ~FilesTest() override { std::filesystem::remove_all(dir_); }
+  std::string dir_;
+};
+
+TEST_F(FilesTest, WritesWholeFilesWithTheMode) {
+  const std::string path = dir_ + "/key";
+  ASSERT_TRUE(WriteFileAtomically(path, "one").ok());
+  ASSERT_TRUE(WriteFileAtomically(path, std::string("two\0three", 9), 0640).ok());
+  EXPECT_EQ(*ReadFile(path), std::string("two\0three", 9));
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0640u);
+  int files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(dir_)) ++files;
+  EXPECT_EQ(files, 1) << "a temporary file was left behind";
+}
+
+TEST_F(FilesTest, ErrorsNameThePath) {
+  auto missing = ReadFile(dir_ + "/none");
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(missing.status().message().find(dir_ + "/none"), absl::string_view::npos);
+  EXPECT_FALSE(ReadFile(dir_).ok()) << "a directory is not a file";
+  EXPECT_FALSE(WriteFileAtomically(dir_ + "/no/such/dir/x", "y").ok());
+}
+
+TEST_F(FilesTest, StopsAtTheLimit) {
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/f", std::string(1000, 'x')).ok());
+  EXPECT_TRUE(ReadFile(dir_ + "/f", 1000).ok());
+  EXPECT_EQ(ReadFile(dir_ + "/f", 999).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(FilesTest, MakeDirectoriesMakesParentsAndAcceptsWhatIsThere) {
+  EXPECT_TRUE(MakeDirectories(dir_ + "/a/b/c").ok());
+  EXPECT_TRUE(MakeDirectories(dir_ + "/a/b/c").ok());
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/file", "").ok());
+  EXPECT_FALSE(MakeDirectories(dir_ + "/file").ok());
+}
+
+}  // namespace
+}  // namespace keymedic
