@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
-#include <string_view>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "plugins/systems/lab/lab_in_process.h"
@@ -13,9 +12,9 @@
 
 namespace keymedic::systems {
 
-absl::StatusOr<Systems> OpenSystems(std::string_view system) {
+absl::StatusOr<Systems> OpenSystems(absl::string_view system) {
   if (system == "local") return MakeLocalSystems();
-  std::string_view rest = system;
+  absl::string_view rest = system;
   const bool over_socket = absl::ConsumePrefix(&rest, "lab:unix:");
   if (!over_socket && !absl::ConsumePrefix(&rest, "lab:inprocess:")) {
     return absl::InvalidArgumentError(
@@ -23,12 +22,12 @@ absl::StatusOr<Systems> OpenSystems(std::string_view system) {
                      "': use local, lab:unix:/path#machine or lab:inprocess:NAME#machine"));
   }
   const size_t hash = rest.rfind('#');
-  if (hash == std::string_view::npos || hash == 0 || hash + 1 == rest.size()) {
+  if (hash == absl::string_view::npos || hash == 0 || hash + 1 == rest.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the system '", system,
                      "' names no lab and machine: write them as LAB#MACHINE at its end"));
   }
-  const std::string_view lab = rest.substr(0, hash);
+  const absl::string_view lab = rest.substr(0, hash);
   std::string machine(rest.substr(hash + 1));
   if (over_socket) return MakeLabSystems(std::move(machine), MakeUnixTransport(std::string(lab)));
   KM_ASSIGN_OR_RETURN(LabTransport transport, FindInProcessLab(lab));

@@ -65,6 +65,8 @@ class EventLog {
   // At most `limit` records behind the bookmark. If the log was cleared or has wrapped past the
   // bookmark, starts at the oldest record that is there.
   virtual absl::StatusOr<Batch> Read(absl::string_view channel, uint64_t after, size_t limit) = 0;
+  // How large the channel may grow before it overwrites its oldest records.
+  virtual absl::Status SetMaxBytes(absl::string_view channel, uint64_t bytes) = 0;
 };
 
 class Firewall {

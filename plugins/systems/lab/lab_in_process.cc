@@ -52,7 +52,7 @@ InProcessLab::~InProcessLab() {
   entry_->transport = nullptr;
 }
 
-absl::StatusOr<LabTransport> FindInProcessLab(std::string_view name) {
+absl::StatusOr<LabTransport> FindInProcessLab(absl::string_view name) {
   auto& labs = InProcessLabs::Get();
   absl::MutexLock lock(&labs.mutex);
   const auto found = labs.labs.find(name);
@@ -60,8 +60,8 @@ absl::StatusOr<LabTransport> FindInProcessLab(std::string_view name) {
     return absl::NotFoundError(absl::StrCat("no lab named '", name,
                                             "' in this process: start the lab before its plugins"));
   }
-  return [entry = found->second, name = std::string(name)](const lab::v1::MachineRequest& request)
-             -> absl::StatusOr<lab::v1::MachineResponse> {
+  return [entry = found->second, name = std::string(name)](
+             const lab::v1::MachineRequest& request) -> absl::StatusOr<lab::v1::MachineResponse> {
     absl::ReaderMutexLock call(&entry->mutex);
     if (!entry->transport) {
       return absl::UnavailableError(absl::StrCat("the lab '", name, "' has ended"));

@@ -12,8 +12,8 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "absl/strings/string_view.h"
 #include "plugins/systems/lab/lab_systems.h"
 
 namespace keymedic::systems {
@@ -29,7 +29,7 @@ class InProcessLab {
                                                            LabTransport transport);
   struct Entry;
   friend struct InProcessLabs;
-  friend absl::StatusOr<LabTransport> FindInProcessLab(std::string_view name);
+  friend absl::StatusOr<LabTransport> FindInProcessLab(absl::string_view name);
   explicit InProcessLab(std::string name, std::shared_ptr<Entry> entry)
       : name_(std::move(name)), entry_(std::move(entry)) {}
   std::string name_;
@@ -39,7 +39,7 @@ class InProcessLab {
 // kAlreadyExists if a lab of that name is registered.
 absl::StatusOr<InProcessLab> RegisterInProcessLab(std::string name, LabTransport transport);
 // kNotFound if there is none.
-absl::StatusOr<LabTransport> FindInProcessLab(std::string_view name);
+absl::StatusOr<LabTransport> FindInProcessLab(absl::string_view name);
 
 }  // namespace keymedic::systems
 

@@ -52,8 +52,8 @@ class Link {
     const std::string method = act.method();
     KM_ASSIGN_OR_RETURN(Hresult hresult, Do(std::move(act)));
     if (hresult == 0) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat("lab machine ", machine_, ": ", method,
-                                            " gave 0x", absl::Hex(hresult, absl::kZeroPad8)));
+    return absl::InternalError(absl::StrCat("lab machine ", machine_, ": ", method, " gave 0x",
+                                            absl::Hex(hresult, absl::kZeroPad8)));
   }
 
  private:
@@ -63,18 +63,18 @@ class Link {
 
 using SharedLink = std::shared_ptr<Link>;
 
-Act MakeAct(std::string_view method, std::string_view text = "") {
+Act MakeAct(absl::string_view method, absl::string_view text = "") {
   Act act;
   act.set_method(std::string(method));
   act.set_text(std::string(text));
   return act;
 }
-Act MakeAct(std::string_view method, std::string_view text, uint32_t number) {
+Act MakeAct(absl::string_view method, absl::string_view text, uint32_t number) {
   Act act = MakeAct(method, text);
   act.set_number(number);
   return act;
 }
-Act MakeFlagAct(std::string_view method, std::string_view text, bool flag) {
+Act MakeFlagAct(absl::string_view method, absl::string_view text, bool flag) {
   Act act = MakeAct(method, text);
   act.set_flag(flag);
   return act;
@@ -122,10 +122,10 @@ class LabLicensing final : public LicensingSystem {
   absl::StatusOr<Hresult> InstallKey(const ProductKey& key) override {
     return link_->Do(MakeAct("InstallKey", key.reveal()));
   }
-  absl::StatusOr<Hresult> Activate(std::string_view activation_id) override {
+  absl::StatusOr<Hresult> Activate(absl::string_view activation_id) override {
     return link_->Do(MakeAct("Activate", activation_id));
   }
-  absl::StatusOr<Hresult> SetKmsHost(std::string_view host, uint32_t port) override {
+  absl::StatusOr<Hresult> SetKmsHost(absl::string_view host, uint32_t port) override {
     return link_->Do(MakeAct("SetKmsHost", host, port));
   }
   absl::StatusOr<Hresult> ClearKmsHost() override { return link_->Do(MakeAct("ClearKmsHost")); }
@@ -150,7 +150,7 @@ class LabLicensing final : public LicensingSystem {
 class LabEventLog final : public EventLog {
  public:
   explicit LabEventLog(SharedLink link) : link_(std::move(link)) {}
-  absl::StatusOr<Batch> Read(std::string_view channel, uint64_t after, size_t limit) override {
+  absl::StatusOr<Batch> Read(absl::string_view channel, uint64_t after, size_t limit) override {
     MachineRequest request;
     auto& read = *request.mutable_read_events();
     read.set_channel(std::string(channel));
@@ -164,7 +164,7 @@ class LabEventLog final : public EventLog {
     for (auto& event : *events.mutable_events()) batch.events.push_back(std::move(event));
     return batch;
   }
-  absl::Status SetMaxBytes(std::string_view channel, uint64_t bytes) override {
+  absl::Status SetMaxBytes(absl::string_view channel, uint64_t bytes) override {
     if (bytes > UINT32_MAX) {
       return absl::InvalidArgumentError(
           absl::StrCat("an event log of ", bytes, " bytes: the largest is ", UINT32_MAX));
@@ -185,7 +185,7 @@ class LabFirewall final : public Firewall {
     KM_ASSIGN_OR_RETURN(auto response, link_->Ask(std::move(request), MachineResponse::kFirewall));
     return std::move(*response.mutable_firewall());
   }
-  absl::Status SetRuleEnabled(std::string_view rule_id, bool enabled) override {
+  absl::Status SetRuleEnabled(absl::string_view rule_id, bool enabled) override {
     return link_->Change(MakeFlagAct("SetRuleEnabled", rule_id, enabled));
   }
   absl::Status AddInboundRule(const v1::FirewallRule& rule) override {
@@ -193,7 +193,7 @@ class LabFirewall final : public Firewall {
     *act.mutable_rule() = rule;
     return link_->Change(std::move(act));
   }
-  absl::Status RemoveRule(std::string_view rule_id) override {
+  absl::Status RemoveRule(absl::string_view rule_id) override {
     return link_->Change(MakeAct("RemoveRule", rule_id));
   }
 
@@ -214,7 +214,7 @@ class LabNames final : public Names {
     const auto& suffixes = response.suffixes().suffixes();
     return std::vector<std::string>(suffixes.begin(), suffixes.end());
   }
-  v1::SrvAnswer LookupSrv(std::string_view name) override {
+  v1::SrvAnswer LookupSrv(absl::string_view name) override {
     MachineRequest request;
     request.set_lookup_srv(std::string(name));
     auto response = link_->Ask(std::move(request), MachineResponse::kSrv);
@@ -232,17 +232,17 @@ class LabNames final : public Names {
 class LabServices final : public Services {
  public:
   explicit LabServices(SharedLink link) : link_(std::move(link)) {}
-  absl::StatusOr<State> Query(std::string_view name) override {
+  absl::StatusOr<State> Query(absl::string_view name) override {
     MachineRequest request;
     request.set_query_service(std::string(name));
     KM_ASSIGN_OR_RETURN(auto response, link_->Ask(std::move(request), MachineResponse::kService));
     return State{.running = response.service().running(),
                  .disabled = response.service().disabled()};
   }
-  absl::Status SetDisabled(std::string_view name, bool disabled) override {
+  absl::Status SetDisabled(absl::string_view name, bool disabled) override {
     return link_->Change(MakeFlagAct("SetServiceDisabled", name, disabled));
   }
-  absl::Status Restart(std::string_view name) override {
+  absl::Status Restart(absl::string_view name) override {
     return link_->Change(MakeAct("RestartService", name));
   }
 
@@ -253,7 +253,7 @@ class LabServices final : public Services {
 class LabProbe final : public EndpointProbe {
  public:
   explicit LabProbe(SharedLink link) : link_(std::move(link)) {}
-  v1::Probe Bind(std::string_view host, uint32_t port) override {
+  v1::Probe Bind(absl::string_view host, uint32_t port) override {
     MachineRequest request;
     request.mutable_probe()->set_host(std::string(host));
     request.mutable_probe()->set_port(port);

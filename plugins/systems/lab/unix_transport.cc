@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "base/frames.h"
 #include "base/status_macros.h"
@@ -65,7 +65,7 @@ class Connection {
     return absl::OkStatus();
   }
 
-  absl::Status Send(std::string_view frame) {
+  absl::Status Send(absl::string_view frame) {
     if (fd_ < 0) KM_RETURN_IF_ERROR(Connect());
     while (!frame.empty()) {
       // Not write(): a lab that went away must not end this process by SIGPIPE.
@@ -86,14 +86,13 @@ class Connection {
     const absl::Status read = ReadFrame(fd_, response, absl::Now() + deadline_);
     if (read.ok()) return response;
     Close();  // a late answer must not be taken for the next one
-    const auto code =
-        absl::IsDeadlineExceeded(read) ? absl::StatusCode::kDeadlineExceeded
-                                       : absl::StatusCode::kUnavailable;
-    return absl::Status(code, absl::StrCat("no answer from the lab at ", path_, ": ",
-                                           read.message()));
+    const auto code = absl::IsDeadlineExceeded(read) ? absl::StatusCode::kDeadlineExceeded
+                                                     : absl::StatusCode::kUnavailable;
+    return absl::Status(code,
+                        absl::StrCat("no answer from the lab at ", path_, ": ", read.message()));
   }
 
-  absl::Status Failed(std::string_view what, int error) const {
+  absl::Status Failed(absl::string_view what, int error) const {
     return absl::UnavailableError(absl::StrCat(what, " the lab at ", path_, ": ", strerror(error),
                                                "; is `keymedic lab serve` running there?"));
   }
