@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A running remediation as a state machine: canary, growing waves, a hard error budget,
+// verification, undoing. Pure: no I/O, no clock, no threads. What happens goes in, what is to be
+// done comes out as Effects.
+//
+// Life cycle: made from a stored remediation with all its targets, then Start (once, ever) or
+// Recover (after a restart of the controller), then whatever happens, until ended().
+//
+// The caller's part of the contract:
+//  * `targets` and `header` of the Effects are durable before anything of `sends` leaves. Then a
+//    crash anywhere ends as if it had not been: what may have been sent is sent again under the
+//    same id, and the agent's journal makes the effect once.
+//  * Effects are carried out in the order in which they were given.
+//
+// What always holds:  failed + rolled back + unknown + in flight <= budget(),
+// in memory and in every state that was made durable.
+//
+// Every state that is not an end has a deadline (NextDeadline, Tick), but for PENDING, which waits
+// for states that have one, or for a person who paused.
+#ifndef KEYMEDIC_CONTROLLER_REMEDIATION_ROLLOUT_H_
+#define KEYMEDIC_CONTROLLER_REMEDIATION_ROLLOUT_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "keymedic/v1/command.pb.h"
+#include "keymedic/v1/remediation_service.pb.h"
+
+namespace keymedic::controller {
+
+class Rollout {
+ public:
+  struct Send {
+    uint32_t target;
+    v1::Command command;
+    bool first;  // nothing was ever sent to this target: if this is not either, tell NotSent
+  };
+  struct Look {
+    uint32_t target;
+    std::string collect_id;
+  };
+  struct AuditLine {
+    std::string object, detail;  // of a "command.apply"
+  };
+  struct Effects {
+    bool header = false;         // the remediation itself has changed
+    std::set<uint32_t> targets;  // have changed
+    std::vector<Send> sends;
+    std::vector<Look> looks;  // RequestCollect, and tell Collected
+    std::vector<AuditLine> audit;
+  };
+
+  explicit Rollout(v1::Remediation remediation);
+
+  Effects Start(absl::Time now);
+  Effects Recover(absl::Time now);
+  // Always names the target in `targets`, also for a repeated or late result: it may be
+  // acknowledged once that is durable.
+  Effects Result(const v1::CommandResult& result, absl::Time now);
+  Effects NotSent(uint32_t target, absl::string_view command_id, absl::Time now);
+  // `codes`: everything that the machine shows now.
+  Effects Collected(absl::string_view machine_id, absl::string_view collect_id,
+                    const std::set<std::string>& codes, absl::Time now);
+  Effects Connected(absl::string_view machine_id, absl::Time now);
+  Effects Tick(absl::Time now);
+  // No new target begins; what is in flight goes on to its end.
+  Effects Pause(absl::string_view reason, absl::Time now);
+  Effects Resume(absl::Time now);
+  // No new target and no new step begins.
+  Effects Abort(absl::string_view reason, absl::Time now);
+
+  const v1::Remediation& remediation() const { return remediation_; }
+  bool ended() const;
+  // When Tick has to be called next; InfiniteFuture if nothing waits.
+  absl::Time NextDeadline() const;
+  uint32_t budget() const { return budget_; }
+  uint32_t budget_used() const { return losses_ + static_cast<uint32_t>(flight_.size()); }
+  // Without `changed`.
+  v1::RemediationProgress Progress() const;
+  // The target on that machine while it waits to be verified, or null.
+  const v1::Target* Verifying(absl::string_view machine_id) const;
+
+ private:
+  struct Changes;  // Effects under way, with the instant
+
+  v1::Target& target(uint32_t index) { return *remediation_.mutable_targets(index); }
+  void SetState(uint32_t index, v1::TargetState state, Changes& changes);
+  void Finish(uint32_t index, v1::TargetState state, absl::string_view message, Changes& changes);
+
+  void BeginStep(uint32_t index, uint32_t step, Changes& changes);
+  void SendStep(uint32_t index, uint32_t step, std::string id, Changes& changes);
+  v1::Command MakeCommand(const v1::Target& target) const;
+  void StepAnswered(uint32_t index, const v1::CommandResult& result, Changes& changes);
+  void LookAnswered(uint32_t index, uint32_t attempt, const v1::CommandResult& result,
+                    Changes& changes);
+  void UndoAnswered(uint32_t index, const v1::CommandResult& result, Changes& changes);
+  void StepDone(uint32_t index, Changes& changes);
+  void Fail(uint32_t index, absl::string_view message, Changes& changes);
+  void UndoNext(uint32_t index, Changes& changes);
+  void BeginVerify(uint32_t index, Changes& changes);
+  void RequestLook(uint32_t index, Changes& changes);
+  void Expire(uint32_t index, Changes& changes);
+
+  // After every event: what may begin now, and is it all over?
+  void Proceed(Changes& changes);
+  void BeginReady(Changes& changes);
+  enum class Readiness { kReady, kWaits, kBlocked };
+  Readiness ReadinessOf(const v1::Target& target, std::string& blocked_by) const;
+  bool StopIfLost(Changes& changes);
+  void CancelOpen(absl::string_view message, Changes& changes);
+  void EndIfDone(Changes& changes);
+  uint32_t CurrentWave() const;
+
+  v1::Remediation remediation_;
+  uint32_t budget_;
+  std::map<std::string, uint32_t, std::less<>> by_machine_;
+  // Every target that is not at its end is in exactly one of these.
+  std::set<uint32_t> pending_, queued_, flight_;
+  uint32_t losses_ = 0;
+
+  struct Verification {
+    uint32_t looks = 0;     // asked for
+    bool answered = false;  // at least once
+    absl::Time next_look = absl::InfiniteFuture();
+  };
+  std::map<uint32_t, Verification> verifications_;  // only of targets in VERIFYING
+};
+
+}  // namespace keymedic::controller
+
+#endif  // KEYMEDIC_CONTROLLER_REMEDIATION_ROLLOUT_H_

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/remediation/states.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+namespace keymedic::controller {
+namespace {
+
+constexpr std::array<absl::string_view, 4> kPhases = {"check", "apply", "look", "undo"};
+
+absl::Status BadPolicy(absl::string_view field, double value, absl::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("rollout policy: ", field, " is ", value, "; it must be ", wanted));
+}
+
+absl::Status CompleteTimeout(google::protobuf::Duration& timeout, int default_seconds,
+                             absl::string_view field) {
+  if (timeout.seconds() == 0 && timeout.nanos() == 0) timeout.set_seconds(default_seconds);
+  if (timeout.seconds() < 0 || timeout.nanos() < 0) {
+    return BadPolicy(field, timeout.seconds(), "a positive duration");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsEnd(v1::TargetState state) { return state >= v1::TARGET_STATE_SUCCEEDED; }
+
+bool IsInFlight(v1::TargetState state) {
+  return state == v1::TARGET_STATE_SENT || state == v1::TARGET_STATE_RUNNING ||
+         state == v1::TARGET_STATE_VERIFYING;
+}
+
+bool IsLoss(v1::TargetState state) {
+  return state == v1::TARGET_STATE_FAILED || state == v1::TARGET_STATE_ROLLED_BACK ||
+         state == v1::TARGET_STATE_UNKNOWN;
+}
+
+bool IsGood(v1::TargetState state) {
+  return state == v1::TARGET_STATE_SUCCEEDED || state == v1::TARGET_STATE_NO_CHANGE;
+}
+
+std::string StateName(v1::TargetState state) {
+  return std::string(absl::StripPrefix(v1::TargetState_Name(state), "TARGET_STATE_"));
+}
+
+std::string OutcomeName(v1::Outcome outcome) {
+  return std::string(absl::StripPrefix(v1::Outcome_Name(outcome), "OUTCOME_"));
+}
+
+void FillTotals(v1::Remediation& remediation) {
+  remediation.clear_totals();
+  for (const v1::Target& target : remediation.targets()) {
+    ++(*remediation.mutable_totals())[StateName(target.state())];
+  }
+}
+
+uint32_t BudgetOf(const v1::Remediation& remediation) {
+  const v1::ErrorBudget& budget = remediation.policy().error_budget();
+  if (budget.has_absolute()) return std::max(1u, budget.absolute());
+  const double units = std::ceil(budget.percent() * remediation.targets_size() / 100.0);
+  return std::max(1u, static_cast<uint32_t>(units));
+}
+
+absl::Status CompletePolicy(v1::RolloutPolicy& policy) {
+  if (policy.canary() == 0) policy.set_canary(1);
+  if (policy.first_wave() == 0) policy.set_first_wave(10);
+  if (policy.growth() == 0) policy.set_growth(3);
+  if (policy.concurrency() == 0) policy.set_concurrency(50);
+  if (policy.error_budget().kind_case() == v1::ErrorBudget::KIND_NOT_SET) {
+    policy.mutable_error_budget()->set_percent(20);
+  }
+  if (!(policy.growth() >= 1 && policy.growth() <= 1000)) {
+    return BadPolicy("growth", policy.growth(), "from 1 to 1000");
+  }
+  const double percent = policy.error_budget().percent();
+  if (policy.error_budget().has_percent() && !(percent >= 0 && percent <= 100)) {
+    return BadPolicy("error_budget.percent", percent, "from 0 to 100");
+  }
+  absl::Status status =
+      CompleteTimeout(*policy.mutable_step_timeout(), 5 * 60, "step_timeout (seconds)");
+  status.Update(
+      CompleteTimeout(*policy.mutable_verify_timeout(), 2 * 60, "verify_timeout (seconds)"));
+  return status;
+}
+
+std::string CommandId::ToString() const {
+  return absl::StrCat(remediation, "/", target, "/", step, "/", kPhases[static_cast<int>(phase)],
+                      attempt);
+}
+
+std::optional<CommandId> CommandId::Parse(absl::string_view text) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  CommandId id;
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &id.target) ||
+      !absl::SimpleAtoi(parts[2], &id.step)) {
+    return std::nullopt;
+  }
+  id.remediation = std::string(parts[0]);
+  for (size_t i = 0; i < kPhases.size(); ++i) {
+    absl::string_view rest = parts[3];
+    if (!absl::ConsumePrefix(&rest, kPhases[i])) continue;
+    id.phase = static_cast<Phase>(i);
+    if (absl::SimpleAtoi(rest, &id.attempt)) return id;
+  }
+  return std::nullopt;
+}
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  google::protobuf::Timestamp proto;
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  proto.set_seconds(seconds);
+  proto.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  return proto;
+}
+
+absl::Time FromProto(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+}  // namespace keymedic::controller

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the states of targets and remediations mean, and how commands are called. Pure functions,
+// any thread.
+#ifndef KEYMEDIC_CONTROLLER_REMEDIATION_STATES_H_
+#define KEYMEDIC_CONTROLLER_REMEDIATION_STATES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "keymedic/v1/remediation_service.pb.h"
+
+namespace keymedic::controller {
+
+// No state follows it.
+bool IsEnd(v1::TargetState state);
+// Something was or may have been sent and its end is not known: holds a unit of the error budget.
+bool IsInFlight(v1::TargetState state);
+// Failed, rolled back or unknown: has used up its unit.
+bool IsLoss(v1::TargetState state);
+// Succeeded, or nothing was to be done: what waits for it may go on.
+bool IsGood(v1::TargetState state);
+// Its work is over. An aborted remediation ends when its last target in flight does.
+inline bool IsEnded(const v1::Remediation& remediation) { return remediation.has_ended_at(); }
+
+// "SUCCEEDED", "NO_CHANGE": the keys of Remediation.totals.
+std::string StateName(v1::TargetState state);
+std::string OutcomeName(v1::Outcome outcome);
+
+// The states that occur among `remediation.targets`, counted, into `remediation.totals`.
+void FillTotals(v1::Remediation& remediation);
+// Units of the budget: absolute, or percent of all targets rounded up; at least 1.
+uint32_t BudgetOf(const v1::Remediation& remediation);
+// Fills in what is not set; kInvalidArgument naming a field and its value.
+absl::Status CompletePolicy(v1::RolloutPolicy& policy);
+
+// A command's id says what it is for, so a result finds its way and a restart needs no index:
+// "r-5d41402abc/17/2/apply1": target 17, step 2, first attempt.
+enum class Phase { kCheck, kApply, kLook, kUndo };
+struct CommandId {
+  std::string remediation;
+  uint32_t target = 0;
+  uint32_t step = 0;
+  Phase phase = Phase::kApply;
+  uint32_t attempt = 1;
+
+  std::string ToString() const;
+  static std::optional<CommandId> Parse(absl::string_view text);
+};
+
+google::protobuf::Timestamp ToProto(absl::Time time);
+absl::Time FromProto(const google::protobuf::Timestamp& time);
+absl::Duration FromProto(const google::protobuf::Duration& duration);
+
+}  // namespace keymedic::controller
+
+#endif  // KEYMEDIC_CONTROLLER_REMEDIATION_STATES_H_
