@@ -252,6 +252,16 @@ absl::StatusOr<std::vector<std::string>> Resolver::SearchSuffixes() const {
   return suffixes;
 }
 
+namespace {
+
+void AskSrv(const Channel& channel, const std::string& name, absl::Time deadline,
+            SrvQuestion& question) {
+  ares_query(channel.get(), name.c_str(), kDnsClassInternet, kDnsTypeSrv, OnSrv, &question);
+  channel.Run(question.pending, deadline);
+}
+
+}  // namespace
+
 v1::SrvAnswer Resolver::LookupSrv(absl::string_view name) const {
   v1::SrvAnswer answer;
   answer.set_name(std::string(name));
@@ -263,9 +273,14 @@ v1::SrvAnswer Resolver::LookupSrv(absl::string_view name) const {
     return answer;
   }
   SrvQuestion question;
-  ares_query(channel->get(), answer.name().c_str(), kDnsClassInternet, kDnsTypeSrv, OnSrv,
-             &question);
-  channel->Run(question.pending, deadline);
+  AskSrv(*channel, answer.name(), deadline, question);
+  if (question.status == ARES_ECONNREFUSED) {
+    // Every server failed or refused, and c-ares forgets which: one more question tells.
+    if (const auto plain = Channel::Open(options_, ARES_FLAG_NOCHECKRESP); plain.ok()) {
+      question = SrvQuestion();
+      AskSrv(*plain, answer.name(), deadline, question);
+    }
+  }
   if (question.status == ARES_SUCCESS && question.records.empty()) question.status = ARES_ENODATA;
   answer.set_error(WindowsCode(question.status, *channel));
   if (answer.error() != 0) return answer;
