@@ -28,7 +28,7 @@ class Journal {
   enum class State { kReceived = 1, kStarted = 2, kFinished = 3 };
   struct Entry {
     State state;
-    v1::Command command;       // without its secrets
+    v1::Command command;  // without its secrets
     bool had_secrets = false;
     v1::CommandResult result;  // of a finished one
   };

@@ -64,6 +64,7 @@ class Outbox {
   absl::Status InsertEvents(const google::protobuf::RepeatedPtrField<v1::EventRecord>& events);
   absl::Status StoreBookmark(const v1::EventBookmark& bookmark);
   absl::Status DropOldest();
+  absl::Status DeleteUpTo(int64_t last_id);
 
   Database* database_;
   uint64_t max_bytes_;

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "agent/connection.h"
+#include "agent/identity.h"
+#include "agent/journal.h"
+#include "agent/outbox.h"
+#include "agent/session.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/sqlite.h"
+#include "base/status_macros.h"
+#include "base/x509.h"
+
+namespace keymedic::agent {
+namespace {
+
+// A plugin that hangs in the first look does not keep the agent from its controller.
+constexpr absl::Duration kFirstLookPatience = absl::Seconds(10);
+constexpr int kMaxDoublings = 20;
+
+// Owns the parts and the loop of connecting. Everything runs on the strand, but for what is said
+// to be called from outside.
+class Core final : public Link, public std::enable_shared_from_this<Core> {
+ public:
+  Core(AgentOptions options, AgentDeps deps, Identity identity, Database database)
+      : options_(std::move(options)),
+        deps_(deps),
+        identity_(std::move(identity)),
+        database_(std::move(database)),
+        strand_(Strand::Make(deps.executor)),
+        lane_(Strand::Make(deps.executor)) {}
+
+  absl::Status Init();
+
+  // From outside.
+  void Start();
+  void Stop();
+  bool connected() const { return connected_; }
+  const std::string& machine_id() const { return machine_id_; }
+
+  // Link.
+  void Send(v1::AgentMessage message) override {
+    if (connection_ != nullptr) connection_->Send(std::move(message));
+  }
+  void Close(const std::string& why) override {
+    log::Info("AGENT_GIVES_UP_CONNECTION", "{}", why);
+    if (connection_ != nullptr) connection_->Close();
+  }
+
+ private:
+  void FirstLookOver();
+  void Connect();
+  void Welcomed();
+  void Closed(const absl::Status& status, absl::Duration retry_after);
+  absl::Duration ReconnectDelay(absl::Duration retry_after);
+  void RenewIfDue();
+  void Renewed(absl::StatusOr<v1::RenewCertificateResponse> response);
+
+  const AgentOptions options_;
+  const AgentDeps deps_;
+  Identity identity_;
+  std::string machine_id_;
+  Database database_;
+  std::optional<Journal> journal_;
+  std::optional<Outbox> outbox_;
+  std::shared_ptr<Strand> strand_;
+  std::shared_ptr<Strand> lane_;
+  std::shared_ptr<Session> session_;
+
+  std::atomic<bool> started_ = false;
+  std::atomic<bool> stopped_ = false;
+  std::atomic<bool> connected_ = false;
+  absl::Notification closed_for_good_;
+
+  bool connecting_ = false;  // the loop has begun
+  std::shared_ptr<Connection> connection_;
+  bool using_next_ = false;   // this connection tries the renewed credential
+  bool next_failed_ = false;  // the last try with it came to nothing: the old one is tried
+  bool reconnect_now_ = false;
+  int failures_ = 0;         // since the last Welcome
+  std::string renewal_key_;  // of the renewal under way
+};
+
+absl::Status Core::Init() {
+  machine_id_ = identity_.machine_id();
+  // Hundreds of agents share a process: none needs a page cache of megabytes.
+  KM_RETURN_IF_ERROR(
+      database_.Execute("PRAGMA cache_size=-128; PRAGMA journal_size_limit=1048576"));
+  KM_ASSIGN_OR_RETURN(journal_, Journal::Open(database_));
+  KM_ASSIGN_OR_RETURN(outbox_, Outbox::Open(database_, options_.outbox_max_bytes));
+  const std::weak_ptr<Core> weak = weak_from_this();
+  const auto call = [weak](void (Core::*method)()) {
+    return [weak, method] {
+      if (auto self = weak.lock()) ((*self).*method)();
+    };
+  };
+  session_ = Session::Make(
+      {options_.machine_name, options_.labels, options_.collect_interval, options_.plugin_timeout},
+      {deps_.clock, deps_.random, deps_.plugins, *journal_, *outbox_, strand_, lane_,
+       call(&Core::FirstLookOver), call(&Core::Welcomed), call(&Core::RenewIfDue)});
+  return absl::OkStatus();
+}
+
+void Core::Start() {
+  if (started_.exchange(true)) return;
+  strand_->Post([self = shared_from_this()] { self->session_->Start(); });
+  strand_->PostAfter(kFirstLookPatience, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->FirstLookOver();
+  });
+}
+
+void Core::Stop() {
+  if (!started_ || stopped_.exchange(true)) return;
+  strand_->Post([self = shared_from_this()] {
+    self->session_->Stop();
+    if (self->connection_ != nullptr) {
+      self->connection_->Close();
+    } else {
+      self->closed_for_good_.Notify();
+    }
+  });
+  closed_for_good_.WaitForNotification();
+  // A plugin may still be at work; then what it posts back.
+  for (const auto& lane : {lane_, strand_}) {
+    absl::Notification drained;
+    lane->Post([&drained] { drained.Notify(); });
+    drained.WaitForNotification();
+  }
+}
+
+void Core::FirstLookOver() {
+  if (std::exchange(connecting_, true)) return;
+  Connect();
+}
+
+void Core::Connect() {
+  if (stopped_) return;
+  using_next_ = identity_.next().has_value() && !next_failed_;
+  const Credential& credential = using_next_ ? *identity_.next() : identity_.current();
+  if (deps_.clock.Now() > credential.not_after) {
+    log::Warning("AGENT_CERTIFICATE_EXPIRED",
+                 "this machine's certificate ended at {}; if the controller refuses it, enrol "
+                 "again: keymedic-agent enroll",
+                 absl::FormatTime(credential.not_after));
+  }
+  const std::weak_ptr<Core> weak = weak_from_this();
+  ConnectionEvents events;
+  // The strand is held here and not through `weak`: gRPC's threads must not own the core.
+  events.message = [weak, strand = strand_](v1::ControllerMessage message) {
+    strand->Post([weak, message = std::move(message)] {
+      if (auto self = weak.lock()) self->session_->Received(message);
+    });
+  };
+  events.renewed = [weak, strand = strand_](absl::StatusOr<v1::RenewCertificateResponse> response) {
+    strand->Post([weak, response = std::move(response)] {
+      if (auto self = weak.lock()) self->Renewed(response);
+    });
+  };
+  events.closed = [weak, strand = strand_](absl::Status status, absl::Duration retry_after) {
+    strand->Post([weak, status = std::move(status), retry_after] {
+      if (auto self = weak.lock()) self->Closed(status, retry_after);
+    });
+  };
+  connection_ = Connection::Open(identity_.controller(), credential, std::move(events));
+  session_->Connected(*this);
+}
+
+void Core::Welcomed() {
+  connected_ = true;
+  failures_ = 0;
+  log::Info("AGENT_CONNECTED", "connected to {} as machine {}", identity_.controller(),
+            machine_id_);
+  absl::Status status;
+  if (using_next_) {
+    status = identity_.PromoteNext();
+    using_next_ = false;
+  } else if (identity_.next().has_value()) {
+    status = identity_.DiscardNext();  // the old one works where the new one did not
+  }
+  next_failed_ = false;
+  if (!status.ok()) log::Error("AGENT_IDENTITY_NOT_STORED", "{}", status.ToString());
+  RenewIfDue();
+}
+
+void Core::Closed(const absl::Status& status, absl::Duration retry_after) {
+  connection_.reset();
+  renewal_key_.clear();
+  session_->Disconnected();
+  const bool was_connected = connected_.exchange(false);
+  if (stopped_) {
+    closed_for_good_.Notify();
+    return;
+  }
+  if (std::exchange(reconnect_now_, false)) return Connect();
+  if (!was_connected) {
+    ++failures_;
+    if (identity_.next().has_value()) next_failed_ = using_next_;
+  }
+  const absl::Duration delay = ReconnectDelay(retry_after);
+  const std::string text =
+      fmt::format("{} {}: {}; next attempt in {}",
+                  was_connected ? "lost the connection to" : "cannot connect to",
+                  identity_.controller(), status.ToString(), absl::FormatDuration(delay));
+  if (absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status)) {
+    log::Warning("AGENT_REFUSED",
+                 "{}; if this machine should belong to this controller, enrol "
+                 "it again: keymedic-agent enroll",
+                 text);
+  } else {
+    log::Info("AGENT_DISCONNECTED", "{}", text);
+  }
+  strand_->PostAfter(delay, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->Connect();
+  });
+}
+
+// Full jitter. What the controller asks for comes on top, so that those it sent away do not all
+// come back at once.
+absl::Duration Core::ReconnectDelay(absl::Duration retry_after) {
+  const absl::Duration ceiling =
+      std::min(options_.reconnect_cap,
+               options_.reconnect_base * (int64_t{1} << std::min(failures_, kMaxDoublings)));
+  return retry_after + ceiling * deps_.random.Uniform();
+}
+
+void Core::RenewIfDue() {
+  if (connection_ == nullptr || !renewal_key_.empty() || identity_.next().has_value() ||
+      !identity_.current().NeedsRenewal(deps_.clock.Now())) {
+    return;
+  }
+  auto key = x509::GenerateKeyPem();
+  if (!key.ok()) return log::Error("AGENT_RENEWAL_FAILED", "{}", key.status().ToString());
+  auto csr = x509::MakeCsrPem(*key, options_.machine_name);
+  if (!csr.ok()) return log::Error("AGENT_RENEWAL_FAILED", "{}", csr.status().ToString());
+  renewal_key_ = *std::move(key);
+  connection_->Renew(*csr);
+}
+
+void Core::Renewed(absl::StatusOr<v1::RenewCertificateResponse> response) {
+  const std::string key = std::exchange(renewal_key_, "");
+  if (stopped_ || key.empty()) return;
+  absl::Status status = response.status();
+  if (status.ok()) {
+    const std::string& ca = response->ca_pem();
+    auto next = MakeCredential(key, response->certificate_pem(),
+                               ca.empty() ? identity_.current().ca_pem : ca);
+    status = next.ok() ? identity_.StoreNext(*std::move(next)) : next.status();
+  }
+  if (!status.ok()) {
+    return log::Warning("AGENT_RENEWAL_FAILED",
+                        "the certificate, which ends at {}, could not be renewed: {}",
+                        absl::FormatTime(identity_.current().not_after), status.ToString());
+  }
+  log::Info("AGENT_CERTIFICATE_RENEWED", "the new certificate ends at {}; reconnecting with it",
+            absl::FormatTime(identity_.next()->not_after));
+  reconnect_now_ = true;
+  if (connection_ != nullptr) connection_->Close();
+}
+
+class AgentImpl final : public Agent {
+ public:
+  explicit AgentImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~AgentImpl() override { core_->Stop(); }
+
+  void Start() override { core_->Start(); }
+  void Stop() override { core_->Stop(); }
+  bool connected() const override { return core_->connected(); }
+  const std::string& machine_id() const override { return core_->machine_id(); }
+
+ private:
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Open(const AgentOptions& options, AgentDeps deps) {
+  KM_ASSIGN_OR_RETURN(Identity identity, Identity::Load(options.state_dir));
+  KM_ASSIGN_OR_RETURN(Database database,
+                      Database::Open(absl::StrCat(options.state_dir, "/journal.db")));
+  auto core = std::make_shared<Core>(options, deps, std::move(identity), std::move(database));
+  KM_RETURN_IF_ERROR(core->Init());
+  return std::make_unique<AgentImpl>(std::move(core));
+}
+
+}  // namespace keymedic::agent
