@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -189,9 +190,9 @@ int Run(const Options& options) {
 int main(int argc, char** argv) {
   keymedic::agent::Options options;
   CLI::App app(
-      "Loads KeyMedic plugins and serves them to keymedic-agent on standard input and output.\n"
-      "Started by the agent; by hand only to see which plugins load:\n"
-      "  keymedic-agent plugins");
+      "Loads KeyMedic plugins and serves them on standard input and output to keymedic-agent, "
+      "which "
+      "starts it. There is no use for it by hand.");
   app.add_option("--plugin", options.plugins, "load this file (repeatable)");
   app.add_option("--plugin-dir", options.directories,
                  "load every *.so of this folder (repeatable)");
