@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "cli/commands.h"
+#include "cli/finding_view.h"
+#include "cli/suggest.h"
+#include "cli/terminal.h"
+#include "kms/tables.h"
+
+namespace keymedic::cli {
+namespace {
+
+constexpr size_t kWidth = 96;
+
+int List(const Globals& globals, const std::string& filter, bool all) {
+  auto session = OpenSession(globals);
+  if (!session.ok()) return Fail(session.status());
+  v1::ListFindingsRequest request;
+  request.set_filter(filter);
+  request.set_include_folded(all);
+  request.set_page_size(1000);
+  v1::ListFindingsResponse findings;
+  do {
+    auto page = Call(**session, (*session)->fleet, &v1::FleetService::Stub::ListFindings, request);
+    if (!page.ok()) return Fail(page.status());
+    findings.mutable_findings()->MergeFrom(page->findings());
+    findings.set_total_size(page->total_size());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  if (globals.json()) {
+    PrintJson(findings);
+  } else {
+    PrintFindingTable(findings.findings(), std::cout, globals.color());
+  }
+  return kOk;
+}
+
+void PrintPair(const char* label, absl::string_view text) {
+  if (!text.empty()) std::cout << "  " << label << '\n' << Wrap(text, 4, kWidth) << '\n';
+}
+
+int ExplainFinding(const Globals& globals, const kms::FindingRow& row) {
+  if (globals.json()) {
+    v1::Finding finding;
+    finding.set_code(std::string(row.code));
+    finding.set_severity(row.severity);
+    finding.set_title(std::string(row.title));
+    finding.set_explanation(std::string(row.explanation));
+    finding.set_why_untreatable(std::string(row.why_untreatable));
+    finding.set_reference(std::string(row.reference));
+    for (absl::string_view action : absl::StrSplit(row.treatments, ';', absl::SkipEmpty())) {
+      finding.add_treatments()->set_action(std::string(action));
+    }
+    PrintJson(finding);
+    return kOk;
+  }
+  std::cout << Paint(row.code, StyleOf(row.severity), globals.color()) << "  ("
+            << SeverityName(row.severity) << ")  " << row.title << '\n';
+  PrintPair("What it means", row.explanation);
+  PrintPair("What KeyMedic looks at", row.looks_at);
+  for (absl::string_view action : absl::StrSplit(row.treatments, ';', absl::SkipEmpty())) {
+    const kms::TreatmentRow* treatment = kms::FindTreatment(action);
+    PrintPair("Treatment",
+              absl::StrCat(action, treatment == nullptr ? "" : absl::StrCat(": ", treatment->title),
+                           treatment != nullptr && treatment->needs_approval
+                               ? " (only with explicit approval)"
+                               : ""));
+  }
+  PrintPair("What you can do", row.why_untreatable);
+  PrintPair("Source", row.reference);
+  return kOk;
+}
+
+int ExplainError(const Globals& globals, uint32_t code) {
+  const kms::ErrorRow* row = kms::FindError(code);
+  const std::string hex = absl::StrFormat("0x%08X", code);
+  if (row == nullptr) {
+    return Fail(absl::NotFoundError(absl::StrCat(hex,
+                                                 " is not in the error table; look at the Windows "
+                                                 "events around it, and tell us what it was")));
+  }
+  if (globals.json()) {
+    std::cout << absl::StrFormat(
+        "{\"code\":\"%s\",\"symbol\":\"%s\",\"meaning\":\"%s\",\"action\":\"%s\"}\n", hex,
+        row->symbol, absl::StrReplaceAll(row->meaning, {{"\\", "\\\\"}, {"\"", "\\\""}}),
+        absl::StrReplaceAll(row->action, {{"\\", "\\\\"}, {"\"", "\\\""}}));
+    return kOk;
+  }
+  std::cout << Paint(hex, Style::kBold, globals.color()) << "  " << row->symbol << '\n';
+  PrintPair("What it means", row->meaning);
+  PrintPair("What to do", row->action);
+  PrintPair("Seen on", row->applies_to);
+  PrintPair("Source", row->source);
+  return kOk;
+}
+
+int Explain(const Globals& globals, const std::string& code) {
+  const std::string upper = absl::AsciiStrToUpper(code);
+  if (const kms::FindingRow* row = kms::FindFinding(upper)) return ExplainFinding(globals, *row);
+  if (const auto error = kms::ParseErrorCode(code)) return ExplainError(globals, *error);
+  std::vector<std::string> codes;
+  for (const kms::FindingRow& row : kms::FindingRows()) codes.emplace_back(row.code);
+  const std::string meant = Suggest(upper, codes);
+  return Fail(absl::NotFoundError(
+      absl::StrCat("'", code, "' is neither a finding nor an error code",
+                   meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"))));
+}
+
+}  // namespace
+
+void AddFindings(CLI::App& app, Globals& globals, int& exit_code) {
+  CLI::App* noun = app.add_subcommand(
+      "findings",
+      "Examples:\n  keymedic findings list\n  keymedic findings list --select 'site=berlin and "
+      "severity=critical'\n  keymedic findings explain CLIENT_KEY_NOT_GVLK\n  keymedic findings "
+      "explain 0xC004F074\n\nWhat is wrong, by cause.");
+  noun->require_subcommand(1);
+  noun->fallthrough();
+  CLI::App* list = noun->add_subcommand("list", "the causes, most severe and widest first");
+  list->fallthrough();
+  auto filter = std::make_shared<std::string>();
+  auto all = std::make_shared<bool>(false);
+  list->add_option("--select", *filter, "which: a selector, see docs/selectors.md");
+  list->add_flag("--all", *all, "also what follows from a cause (in JSON)");
+  list->callback([&globals, &exit_code, filter, all] { exit_code = List(globals, *filter, *all); });
+  CLI::App* explain =
+      noun->add_subcommand("explain", "what a finding or an error code means, and what to do");
+  explain->fallthrough();
+  auto code = std::make_shared<std::string>();
+  explain->add_option("CODE", *code, "CLIENT_KEY_NOT_GVLK, 0xC004F074, 3221549172 ...")->required();
+  explain->callback([&globals, &exit_code, code] { exit_code = Explain(globals, *code); });
+}
+
+}  // namespace keymedic::cli

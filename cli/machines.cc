@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "cli/commands.h"
+#include "cli/terminal.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/dynamic_message.h"
+#include "google/protobuf/text_format.h"
+
+namespace keymedic::cli {
+namespace {
+
+std::string StatusName(v1::LicenseStatus status) {
+  if (status == v1::LICENSE_STATUS_UNSPECIFIED) return "unknown";
+  return absl::StrReplaceAll(
+      absl::AsciiStrToLower(absl::StripPrefix(v1::LicenseStatus_Name(status), "LICENSE_STATUS_")),
+      {{"_", " "}});
+}
+
+std::string Labels(const v1::Machine& machine) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : machine.labels()) out.push_back(absl::StrCat(key, "=", value));
+  std::sort(out.begin(), out.end());
+  return absl::StrJoin(out, ",");
+}
+
+int List(const Globals& globals, const std::string& filter) {
+  auto session = OpenSession(globals);
+  if (!session.ok()) return Fail(session.status());
+  v1::ListMachinesRequest request;
+  request.set_filter(filter);
+  request.set_page_size(1000);
+  v1::ListMachinesResponse all;
+  do {
+    auto page = Call(**session, (*session)->fleet, &v1::FleetService::Stub::ListMachines, request);
+    if (!page.ok()) return Fail(page.status());
+    all.mutable_machines()->MergeFrom(page->machines());
+    all.set_total_size(page->total_size());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  if (globals.json()) {
+    PrintJson(all);
+    return kOk;
+  }
+  TextTable table({"MACHINE", "STATUS", "FINDINGS", "ROLES", "LABELS", "SEEN", "PRODUCT"});
+  for (const v1::Machine& machine : all.machines()) {
+    table.Add(
+        {machine.display_name(), StatusName(machine.license_status()),
+         absl::StrCat(machine.findings()), absl::StrJoin(machine.roles(), ","), Labels(machine),
+         machine.connected() ? "connected"
+                             : Ago(machine.last_seen_at(), machine.has_last_seen_at()),
+         machine.product()},
+        machine.findings() > 0 ? Style::kYellow : Style::kPlain);
+  }
+  table.Print(std::cout, globals.color());
+  return kOk;
+}
+
+void PrintSection(const v1::Section& section) {
+  const google::protobuf::Descriptor* type =
+      google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(section.type());
+  if (type == nullptr) {
+    std::cout << "  " << section.payload().size() << " bytes of " << section.type() << '\n';
+    return;
+  }
+  std::unique_ptr<google::protobuf::Message> message(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (!message->ParseFromString(section.payload())) return;
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetInitialIndentLevel(1);
+  std::string text;
+  printer.PrintToString(*message, &text);
+  std::cout << text;
+}
+
+int Show(const Globals& globals, const std::string& name) {
+  auto session = OpenSession(globals);
+  if (!session.ok()) return Fail(session.status());
+  v1::GetMachineRequest request;
+  request.set_name(name);
+  auto machine = Call(**session, (*session)->fleet, &v1::FleetService::Stub::GetMachine, request);
+  if (!machine.ok()) return Fail(machine.status());
+  if (globals.json()) {
+    PrintJson(*machine);
+    return kOk;
+  }
+  std::cout << Paint(machine->display_name(), Style::kBold, globals.color()) << "  "
+            << machine->name() << '\n'
+            << "  " << machine->product() << ", " << StatusName(machine->license_status()) << "; "
+            << machine->findings() << " findings; "
+            << (machine->connected() ? "connected" : "not connected") << "; agent "
+            << machine->agent_version() << "; " << Labels(*machine) << '\n';
+  for (const v1::Section& section : machine->sections()) {
+    std::cout << Paint(section.name(), Style::kBold, globals.color()) << '\n';
+    PrintSection(section);
+  }
+  return kOk;
+}
+
+}  // namespace
+
+void AddMachines(CLI::App& app, Globals& globals, int& exit_code) {
+  CLI::App* noun = app.add_subcommand(
+      "machines",
+      "Examples:\n  keymedic machines list --select 'site=berlin and role=kms_host'\n  keymedic "
+      "machines show pc-017\n\nThe machines of the estate.");
+  noun->require_subcommand(1);
+  noun->fallthrough();
+  CLI::App* list = noun->add_subcommand("list", "the machines, with license status and findings");
+  list->fallthrough();
+  auto filter = std::make_shared<std::string>();
+  list->add_option("--select", *filter, "which: a selector, see docs/selectors.md");
+  list->callback([&globals, &exit_code, filter] { exit_code = List(globals, *filter); });
+  CLI::App* show = noun->add_subcommand("show", "one machine with all its state");
+  show->fallthrough();
+  auto name = std::make_shared<std::string>();
+  show->add_option("MACHINE", *name, "name or id")->required();
+  show->callback([&globals, &exit_code, name] { exit_code = Show(globals, *name); });
+}
+
+}  // namespace keymedic::cli

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/diagnosis/facts.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+
+namespace keymedic::kms {
+namespace {
+
+constexpr absl::string_view kWindows = "55c92734-d682-4d71-983e-d6ec3f16059f";
+
+bool OneOf(uint32_t code, std::initializer_list<uint32_t> codes) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+bool HasKey(const v1::Product& product) {
+  return !product.has_partial_key() || !product.partial_key().empty();
+}
+
+bool IsWindows(const v1::Product& product) {
+  if (product.has_application_id())
+    return absl::EqualsIgnoreCase(product.application_id(), kWindows);
+  return absl::StartsWithIgnoreCase(product.name(), "Windows");
+}
+
+const v1::Product* Primary(const v1::LicensingSection& licensing) {
+  const v1::Product* first = nullptr;
+  for (const v1::Product& product : licensing.products()) {
+    if (!HasKey(product) || product.is_addon()) continue;
+    if (IsWindows(product)) return &product;
+    if (first == nullptr) first = &product;
+  }
+  return first;
+}
+
+// Windows names its products after the edition: "Windows(R), Professional edition".
+absl::string_view EditionInName(absl::string_view name) {
+  if (!absl::StartsWithIgnoreCase(name, "Windows")) return "";
+  const size_t comma = name.find(", ");
+  const size_t end = name.rfind(" edition");
+  if (comma == absl::string_view::npos || end == absl::string_view::npos || end < comma + 2)
+    return "";
+  return name.substr(comma + 2, end - comma - 2);
+}
+
+absl::Time ToTime(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds());
+}
+
+}  // namespace
+
+absl::string_view ChannelText(const v1::Product& product) {
+  if (!product.channel().empty()) return product.channel();
+  absl::string_view text = product.description();
+  const size_t comma = text.rfind(", ");
+  if (comma == absl::string_view::npos) return product.key_channel();
+  text.remove_prefix(comma + 2);
+  return text.substr(0, text.find(' '));
+}
+
+Channel ChannelOf(const v1::Product& product) {
+  const std::string text = absl::AsciiStrToUpper(ChannelText(product));
+  auto has = [&](absl::string_view part) { return absl::StrContains(text, part); };
+  if (has("KMSCLIENT") || has("VOLUME:GVLK")) return Channel::kKmsClient;
+  if (has("VOLUME_KMS") || has("VOLUME-KMS") || has("VOLUME:CSVLK")) return Channel::kKmsHost;
+  if (has("MAK")) return Channel::kMak;
+  if (has("TIMEBASED") || has("EVAL")) return Channel::kEvaluation;
+  if (has("VIRTUAL_MACHINE_ACTIVATION") || has("VIRTUALMACHINEACTIVATION") || has("VT_IA"))
+    return Channel::kVirtualMachine;
+  if (has("RETAIL")) return Channel::kRetail;
+  if (has("OEM")) return Channel::kOem;
+  return Channel::kUnknown;
+}
+
+bool IsNoContact(uint32_t error) {
+  return OneOf(error, {0x800706BA, 0xC0020017, 0x8007274C, 0x8007274D, 0x800705B4, 0x80072AF9,
+                       0x800706BE, 0x800706BF, 0x800706D9, 0x800706BB, 0x8007139F, 0xC004F074});
+}
+bool IsNoSrv(uint32_t error) {
+  return OneOf(error, {0x8007232B, 0x8007251D, 0x8007007B, 0x8007232A});
+}
+bool IsNoNameServer(uint32_t error) { return error == 0x8007267C; }
+bool IsWrongKeyForEdition(uint32_t error) { return OneOf(error, {0xC004F069, 0xC004E016}); }
+bool IsNonGenuine(uint32_t error) {
+  return OneOf(
+      error, {0xC004F200, 0xC004C4A2, 0xC004F064, 0xC004F065, 0x4004F065, 0xC004F067, 0x4004F068});
+}
+bool IsHardwareChanged(uint32_t error) { return OneOf(error, {0xC004F00F, 0x4004F00D}); }
+
+std::string Hex(uint32_t code) { return absl::StrFormat("0x%08X", code); }
+
+Facts::Facts(const Estate& the_estate, const MachineState& the_machine,
+             const v1::Policy& the_policy, absl::Time the_now)
+    : estate(the_estate),
+      index(the_estate.index()),
+      machine(the_machine),
+      policy(the_policy),
+      now(the_now) {
+  if (machine.licensing.has_value()) {
+    primary = Primary(*machine.licensing);
+    for (const v1::Product& product : machine.licensing->products()) {
+      const Channel channel = ChannelOf(product);
+      if (channel == Channel::kKmsHost) host_product = &product;
+      if (channel == Channel::kKmsClient) is_kms_client = true;
+    }
+  }
+  is_host =
+      host_product != nullptr ||
+      (machine.host.has_value() && (machine.host->enabled() || machine.host->current_count() >= 0));
+  if (machine.host.has_value() && machine.host->has_enabled() && !machine.host->enabled())
+    is_host = host_product != nullptr;
+  if (!machine.client.has_value()) return;
+
+  const v1::KmsClientSection& client = *machine.client;
+  if (!client.attempts().empty()) {
+    const v1::ActivationAttempt& newest = client.attempts(0);
+    const bool outdated = newest.has_at() && client.has_last_activation_at() &&
+                          client.last_activation_at().seconds() >= newest.at().seconds();
+    if (!outdated) {
+      attempt = &newest;
+      attempt_error = newest.error();
+      // Nothing is known of the licence: who asks for a host is a client of one.
+      if (primary == nullptr && newest.source_event() != 8198) is_kms_client = true;
+    }
+  }
+  pinned = !client.registered_host().empty();
+  if (pinned) {
+    host_name = client.registered_host();
+  } else if (attempt != nullptr && !attempt->host().empty()) {
+    host_name = attempt->host();
+  } else {
+    host_name = client.discovered_host();
+  }
+  if (host_name.empty() && machine.probes.has_value() && machine.probes->probes_size() == 1)
+    host_name = machine.probes->probes(0).host();
+  if (host_name.empty()) return;
+  host_machine = estate.FindByHostName(host_name);
+  if (const v1::Probe* probe = ProbeOf(host_name)) {
+    host_alive = probe->result() == v1::PROBE_RESULT_KMS;
+    host_dead = !host_alive;
+  } else {
+    host_dead = attempt_error != 0 && IsNoContact(attempt_error);
+  }
+}
+
+uint32_t Facts::build() const {
+  if (machine.os.has_value() && machine.os->build() != 0) return machine.os->build();
+  if (!machine.licensing.has_value()) return 0;
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(machine.licensing->service_version(), '.');
+  uint32_t number = 0;
+  return parts.size() >= 3 && absl::SimpleAtoi(parts[2], &number) ? number : 0;
+}
+
+std::string Facts::edition_id() const {
+  if (machine.os.has_value() && !machine.os->edition_id().empty()) return machine.os->edition_id();
+  return primary == nullptr ? "" : std::string(EditionInName(primary->name()));
+}
+
+const v1::Probe* Facts::ProbeOf(absl::string_view host) const {
+  if (!machine.probes.has_value()) return nullptr;
+  for (const v1::Probe& probe : machine.probes->probes()) {
+    if (absl::EqualsIgnoreCase(probe.host(), host)) return &probe;
+  }
+  return nullptr;
+}
+
+}  // namespace keymedic::kms
