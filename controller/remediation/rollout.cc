@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "controller/remediation/rollout_changes.h"
 #include "controller/remediation/states.h"
+#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {
@@ -50,8 +51,8 @@ void Rollout::SetState(uint32_t index, v1::TargetState state, Changes& changes) 
   if (!IsEnd(state) && state != v1::TARGET_STATE_PENDING) {
     const bool verifying = state == v1::TARGET_STATE_VERIFYING;
     const absl::Duration timeout =
-        FromProto(verifying ? policy.verify_timeout() : policy.step_timeout());
-    *target.mutable_state_deadline() = ToProto(changes.now + timeout);
+        FromDuration(verifying ? policy.verify_timeout() : policy.step_timeout());
+    *target.mutable_state_deadline() = ToTimestamp(changes.now + timeout);
   }
   changes.effects.targets.insert(index);
 }
@@ -65,7 +66,7 @@ void Rollout::Finish(uint32_t index, v1::TargetState state, absl::string_view me
 Rollout::Effects Rollout::Start(absl::Time now) {
   Changes changes{now, {}};
   remediation_.set_state(v1::REMEDIATION_STATE_RUNNING);
-  *remediation_.mutable_started_at() = ToProto(now);
+  *remediation_.mutable_started_at() = ToTimestamp(now);
   changes.effects.header = true;
   // Offline when it was planned says nothing about now: sending will tell.
   for (uint32_t index : std::set<uint32_t>(queued_)) {
@@ -117,8 +118,8 @@ Rollout::Effects Rollout::NotSent(uint32_t index, absl::string_view command_id, 
                      static_cast<int>(target.current_step()) < target.steps_size() &&
                      target.steps(target.current_step()).command_id() == command_id;
   if (!waits) return {};
-  if (remediation_.state() == v1::REMEDIATION_STATE_ABORTED) {
-    Finish(index, v1::TARGET_STATE_CANCELLED, "aborted; nothing was sent", changes);
+  if (!MayBegin()) {
+    Finish(index, v1::TARGET_STATE_CANCELLED, "stopped before anything was sent", changes);
   } else {
     SetState(index, v1::TARGET_STATE_QUEUED_OFFLINE, changes);
     target.set_message("not connected; waits for the machine");
@@ -132,7 +133,7 @@ Rollout::Effects Rollout::Tick(absl::Time now) {
   std::set<uint32_t> waiting = flight_;
   waiting.insert(queued_.begin(), queued_.end());
   for (uint32_t index : waiting) {
-    if (FromProto(target(index).state_deadline()) <= now) {
+    if (FromTimestamp(target(index).state_deadline()) <= now) {
       Expire(index, changes);
       continue;
     }
@@ -149,7 +150,7 @@ absl::Time Rollout::NextDeadline() const {
   absl::Time next = absl::InfiniteFuture();
   for (const std::set<uint32_t>* waiting : {&flight_, &queued_}) {
     for (uint32_t index : *waiting) {
-      next = std::min(next, FromProto(remediation_.targets(index).state_deadline()));
+      next = std::min(next, FromTimestamp(remediation_.targets(index).state_deadline()));
     }
   }
   for (const auto& [index, verification] : verifications_) {
@@ -196,13 +197,15 @@ void Rollout::CancelOpen(absl::string_view message, Changes& changes) {
   }
 }
 
+bool Rollout::MayBegin() const {
+  return remediation_.state() == v1::REMEDIATION_STATE_RUNNING ||
+         remediation_.state() == v1::REMEDIATION_STATE_PAUSED;
+}
+
 void Rollout::Proceed(Changes& changes) {
   if (ended()) return;
-  if (remediation_.state() == v1::REMEDIATION_STATE_RUNNING ||
-      remediation_.state() == v1::REMEDIATION_STATE_PAUSED) {
-    if (!StopIfLost(changes) && remediation_.state() == v1::REMEDIATION_STATE_RUNNING) {
-      BeginReady(changes);
-    }
+  while (MayBegin() && !StopIfLost(changes) &&
+         remediation_.state() == v1::REMEDIATION_STATE_RUNNING && BeginReady(changes)) {
   }
   EndIfDone(changes);
 }
@@ -260,41 +263,37 @@ Rollout::Readiness Rollout::ReadinessOf(const v1::Target& target, std::string& b
   return readiness;
 }
 
-void Rollout::BeginReady(Changes& changes) {
-  for (bool again = true; again;) {
-    again = false;
-    const uint32_t wave = CurrentWave();
-    for (uint32_t index : std::set<uint32_t>(pending_)) {
-      if (target(index).wave() != wave) break;
-      std::string blocked_by;
-      const Readiness readiness = ReadinessOf(target(index), blocked_by);
-      if (readiness == Readiness::kBlocked) {
-        Finish(index, v1::TARGET_STATE_SKIPPED, blocked_by, changes);
-        again = true;  // others may wait for this one, or the wave is over
-        continue;
-      }
-      if (readiness == Readiness::kWaits) continue;
-      // The unit of the budget is taken here, before the command leaves.
-      if (budget_used() >= budget_ || flight_.size() >= remediation_.policy().concurrency()) return;
-      SetState(index, v1::TARGET_STATE_SENT, changes);
-      target(index).clear_message();
-      BeginStep(index, 0, changes);
+// Begins what may begin in the present wave. True: something ended by that, so look again.
+bool Rollout::BeginReady(Changes& changes) {
+  const uint32_t wave = CurrentWave();
+  bool skipped = false;
+  for (uint32_t index : std::set<uint32_t>(pending_)) {
+    if (target(index).wave() != wave) break;
+    std::string blocked_by;
+    const Readiness readiness = ReadinessOf(target(index), blocked_by);
+    if (readiness == Readiness::kBlocked) {
+      Finish(index, v1::TARGET_STATE_SKIPPED, blocked_by, changes);
+      skipped = true;
+      continue;
     }
-    const bool circle = !again && flight_.empty() && queued_.empty() && !pending_.empty() &&
-                        target(*pending_.begin()).wave() == wave;
-    if (circle) {
-      Finish(*pending_.begin(), v1::TARGET_STATE_SKIPPED, "it and others wait for each other",
-             changes);
-      again = true;
-    }
-    if (!again) again = CurrentWave() != wave && !pending_.empty() && flight_.empty();
+    if (readiness == Readiness::kWaits) continue;
+    // The unit of the budget is taken here, before the command leaves.
+    if (budget_used() >= budget_ || flight_.size() >= remediation_.policy().concurrency()) break;
+    SetState(index, v1::TARGET_STATE_SENT, changes);
+    target(index).clear_message();
+    BeginStep(index, 0, changes);
   }
+  const bool circle = !skipped && flight_.empty() && queued_.empty() && !pending_.empty();
+  if (circle) {
+    Finish(*pending_.begin(), v1::TARGET_STATE_SKIPPED, "it and others wait for each other",
+           changes);
+  }
+  return skipped || circle;
 }
 
 void Rollout::EndIfDone(Changes& changes) {
   if (!pending_.empty() || !queued_.empty() || !flight_.empty()) return;
-  if (remediation_.state() == v1::REMEDIATION_STATE_RUNNING ||
-      remediation_.state() == v1::REMEDIATION_STATE_PAUSED) {
+  if (MayBegin()) {
     remediation_.set_state(losses_ > 0 ? v1::REMEDIATION_STATE_FAILED
                                        : v1::REMEDIATION_STATE_SUCCEEDED);
     remediation_.clear_reason();
@@ -303,7 +302,7 @@ void Rollout::EndIfDone(Changes& changes) {
                                            " targets failed or are unknown"));
     }
   }
-  *remediation_.mutable_ended_at() = ToProto(changes.now);
+  *remediation_.mutable_ended_at() = ToTimestamp(changes.now);
   FillTotals(remediation_);
   changes.effects.header = true;
 }

@@ -109,7 +109,8 @@ class Rollout {
 
   // After every event: what may begin now, and is it all over?
   void Proceed(Changes& changes);
-  void BeginReady(Changes& changes);
+  bool MayBegin() const;  // running or paused: neither aborted nor stopped
+  bool BeginReady(Changes& changes);
   enum class Readiness { kReady, kWaits, kBlocked };
   Readiness ReadinessOf(const v1::Target& target, std::string& blocked_by) const;
   bool StopIfLost(Changes& changes);

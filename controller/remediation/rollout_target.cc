@@ -10,6 +10,7 @@
 #include "controller/remediation/rollout.h"
 #include "controller/remediation/rollout_changes.h"
 #include "controller/remediation/states.h"
+#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {
@@ -301,14 +302,14 @@ Rollout::Effects Rollout::Collected(absl::string_view machine_id, absl::string_v
 void Rollout::Expire(uint32_t index, Changes& changes) {
   v1::Target& target = this->target(index);
   const v1::RolloutPolicy& policy = remediation_.policy();
-  const std::string waited = absl::FormatDuration(FromProto(policy.step_timeout()));
+  const std::string waited = absl::FormatDuration(FromDuration(policy.step_timeout()));
   switch (target.state()) {
     case v1::TARGET_STATE_QUEUED_OFFLINE:
       return Finish(index, v1::TARGET_STATE_SKIPPED,
                     absl::StrCat("was not connected within ", waited, "; nothing was sent"),
                     changes);
     case v1::TARGET_STATE_VERIFYING: {
-      const std::string looked = absl::FormatDuration(FromProto(policy.verify_timeout()));
+      const std::string looked = absl::FormatDuration(FromDuration(policy.verify_timeout()));
       if (verifications_[index].answered) {
         return Fail(index, absl::StrCat("not verified within ", looked, ": ", target.message()),
                     changes);

@@ -11,9 +11,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
-#include "google/protobuf/duration.pb.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "keymedic/v1/remediation_service.pb.h"
 
 namespace keymedic::controller {
@@ -53,10 +50,6 @@ struct CommandId {
   std::string ToString() const;
   static std::optional<CommandId> Parse(absl::string_view text);
 };
-
-google::protobuf::Timestamp ToProto(absl::Time time);
-absl::Time FromProto(const google::protobuf::Timestamp& time);
-absl::Duration FromProto(const google::protobuf::Duration& duration);
 
 }  // namespace keymedic::controller
 

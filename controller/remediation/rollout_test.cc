@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/remediation/rollout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "controller/remediation/states.h"
+
+namespace keymedic::controller {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const absl::Time kStart = absl::FromUnixSeconds(1'800'000'000);
+
+// `waves` names the wave of each target; each has one step and one finding.
+v1::Remediation MakeRemediation(std::vector<uint32_t> waves, uint32_t budget, int steps = 1) {
+  v1::Remediation remediation;
+  remediation.set_id("r-1");
+  remediation.mutable_policy()->mutable_error_budget()->set_absolute(budget);
+  EXPECT_TRUE(CompletePolicy(*remediation.mutable_policy()).ok());
+  for (size_t i = 0; i < waves.size(); ++i) {
+    v1::Target& target = *remediation.add_targets();
+    target.set_machine_id(absl::StrCat("m", i));
+    target.set_display_name(absl::StrCat("pc-", i));
+    target.set_wave(waves[i]);
+    target.set_state(v1::TARGET_STATE_PENDING);
+    target.add_finding_codes("BROKEN");
+    for (int step = 0; step < steps; ++step) {
+      target.add_steps()->set_action(absl::StrCat("ensure_", step));
+      target.mutable_steps(step)->set_check_digest("d");
+    }
+  }
+  return remediation;
+}
+
+v1::CommandResult Answer(const Rollout::Send& send, v1::Outcome outcome, std::string inverse = "") {
+  v1::CommandResult result;
+  result.set_command_id(send.command.id());
+  result.set_outcome(outcome);
+  if (!inverse.empty()) result.mutable_inverse()->set_action(inverse);
+  return result;
+}
+
+std::string StateOf(const Rollout& rollout, int target) {
+  return StateName(rollout.remediation().targets(target).state());
+}
+
+// Steps done, look done, healthy.
+Rollout::Effects Succeed(Rollout& rollout, const Rollout::Send& send, absl::Time now) {
+  Rollout::Effects effects = rollout.Result(Answer(send, v1::OUTCOME_CHANGED), now);
+  EXPECT_EQ(effects.looks.size(), 1u);
+  const std::string machine = rollout.remediation().targets(send.target).machine_id();
+  return rollout.Collected(machine, effects.looks.at(0).collect_id, {}, now);
+}
+
+TEST(RolloutTest, HostsThenCanaryThenWaves) {
+  Rollout rollout(MakeRemediation({0, 1, 2, 2}, 4));
+  Rollout::Effects effects = rollout.Start(kStart);
+  ASSERT_EQ(effects.sends.size(), 1u);
+  EXPECT_EQ(effects.sends[0].target, 0u);
+  EXPECT_EQ(effects.sends[0].command.id(), "r-1/0/0/apply1");
+  EXPECT_EQ(effects.sends[0].command.expected_check_digest(), "d");
+  EXPECT_TRUE(effects.targets.contains(0));
+  effects = Succeed(rollout, effects.sends[0], kStart);
+  ASSERT_EQ(effects.sends.size(), 1u);
+  EXPECT_EQ(effects.sends[0].target, 1u);
+  effects = Succeed(rollout, effects.sends[0], kStart);
+  ASSERT_EQ(effects.sends.size(), 2u);
+  EXPECT_EQ(rollout.budget_used(), 2u);
+  const Rollout::Send last = effects.sends[1];
+  Succeed(rollout, effects.sends[0], kStart);
+  EXPECT_FALSE(rollout.ended());
+  Succeed(rollout, last, kStart);
+  EXPECT_TRUE(rollout.ended());
+  EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_SUCCEEDED);
+  EXPECT_EQ(rollout.remediation().totals().at("SUCCEEDED"), 4u);
+}
+
+TEST(RolloutTest, TheBudgetLimitsWhatIsInFlightAndStopsTheRest) {
+  Rollout rollout(MakeRemediation({2, 2, 2, 2, 2}, 2));
+  Rollout::Effects effects = rollout.Start(kStart);
+  ASSERT_EQ(effects.sends.size(), 2u);
+  const Rollout::Send second = effects.sends[1];
+  effects = rollout.Result(Answer(effects.sends[0], v1::OUTCOME_FAILED), kStart);
+  EXPECT_TRUE(effects.sends.empty());  // one failed, one in flight: nothing is left
+  rollout.Result(Answer(second, v1::OUTCOME_FAILED), kStart);
+  EXPECT_TRUE(rollout.ended());
+  EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
+  EXPECT_EQ(rollout.remediation().totals().at("CANCELLED"), 3u);
+  EXPECT_THAT(rollout.remediation().reason(), HasSubstr("error budget of 2"));
+}
+
+TEST(RolloutTest, ALostCanaryStopsTheRollout) {
+  Rollout rollout(MakeRemediation({1, 2, 2}, 3));
+  Rollout::Effects effects = rollout.Start(kStart);
+  rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
+  EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_FAILED);
+  EXPECT_THAT(rollout.remediation().reason(), HasSubstr("canary pc-0"));
+  EXPECT_EQ(StateOf(rollout, 2), "CANCELLED");
+}
+
+TEST(RolloutTest, WhatWaitsForAFailedHostIsSkippedWithTheReason) {
+  v1::Remediation remediation = MakeRemediation({0, 1, 1}, 3);
+  remediation.mutable_targets(1)->add_after("m0");
+  Rollout rollout(remediation);
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
+  EXPECT_EQ(StateOf(rollout, 1), "SKIPPED");
+  EXPECT_EQ(rollout.remediation().targets(1).message(), "pc-0 comes first and ended as FAILED");
+  ASSERT_EQ(effects.sends.size(), 1u);
+  EXPECT_EQ(effects.sends[0].target, 2u);
+}
+
+TEST(RolloutTest, TargetsThatWaitForEachOtherEnd) {
+  v1::Remediation remediation = MakeRemediation({0, 0}, 3);
+  remediation.mutable_targets(0)->add_after("m1");
+  remediation.mutable_targets(1)->add_after("m0");
+  Rollout rollout(remediation);
+  rollout.Start(kStart);
+  EXPECT_TRUE(rollout.ended());
+  EXPECT_EQ(rollout.remediation().totals().at("SKIPPED"), 2u);
+}
+
+TEST(RolloutTest, AStillFoundProblemFailsAtItsDeadlineAndIsUndoneBackwards) {
+  Rollout rollout(MakeRemediation({1}, 1, /*steps=*/2));
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED, "back_0"), kStart);
+  EXPECT_EQ(effects.sends.at(0).command.id(), "r-1/0/1/apply1");
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED, "back_1"), kStart);
+  rollout.Collected("m0", effects.looks.at(0).collect_id, {"BROKEN", "OTHER"}, kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "VERIFYING");
+  EXPECT_EQ(rollout.Tick(kStart + absl::Seconds(3)).looks.size(), 1u);  // it looks again
+  effects = rollout.Tick(kStart + absl::Seconds(121));
+  EXPECT_EQ(effects.sends.at(0).command.action(), "back_1");
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
+  EXPECT_EQ(effects.sends.at(0).command.action(), "back_0");
+  rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "ROLLED_BACK");
+  EXPECT_THAT(rollout.remediation().targets(0).message(), HasSubstr("still found: BROKEN; undone"));
+  EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_FAILED);
+}
+
+TEST(RolloutTest, WhatCannotBeUndoneStaysFailed) {
+  Rollout rollout(MakeRemediation({1}, 1, /*steps=*/2));
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
+  rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "FAILED");
+  EXPECT_THAT(rollout.remediation().targets(0).message(), HasSubstr("cannot be undone: ensure_0"));
+}
+
+TEST(RolloutTest, ACutOffStepIsLookedAtBeforeItIsTriedAgain) {
+  Rollout rollout(MakeRemediation({1}, 1));
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_INTERRUPTED), kStart);
+  EXPECT_EQ(effects.sends.at(0).command.mode(), v1::MODE_CHECK);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_WOULD_CHANGE), kStart);
+  EXPECT_EQ(effects.sends.at(0).command.id(), "r-1/0/0/apply2");
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_INTERRUPTED), kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_NO_CHANGE), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "VERIFYING");
+  EXPECT_EQ(rollout.remediation().targets(0).steps(0).outcome(), v1::OUTCOME_CHANGED);
+}
+
+TEST(RolloutTest, LostAfterTheSendIsUnknownAndALateAnswerIsKept) {
+  Rollout rollout(MakeRemediation({1}, 1));
+  const Rollout::Send send = rollout.Start(kStart).sends.at(0);
+  EXPECT_EQ(rollout.NextDeadline(), kStart + absl::Minutes(5));
+  rollout.Tick(kStart + absl::Minutes(5));
+  EXPECT_EQ(StateOf(rollout, 0), "UNKNOWN");
+  const Rollout::Effects late = rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart);
+  EXPECT_THAT(late.targets, ElementsAre(0));
+  EXPECT_EQ(StateOf(rollout, 0), "UNKNOWN");
+  EXPECT_THAT(rollout.remediation().targets(0).steps(0).message(), HasSubstr("CHANGED"));
+}
+
+TEST(RolloutTest, AMachineThatIsAwayWaitsWithoutAUnitOfTheBudget) {
+  Rollout rollout(MakeRemediation({1}, 1));
+  Rollout::Send send = rollout.Start(kStart).sends.at(0);
+  rollout.NotSent(0, send.command.id(), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "QUEUED_OFFLINE");
+  EXPECT_EQ(rollout.budget_used(), 0u);
+  EXPECT_EQ(rollout.Connected("m0", kStart).sends.size(), 1u);
+  EXPECT_EQ(StateOf(rollout, 0), "SENT");
+  rollout.NotSent(0, send.command.id(), kStart);
+  rollout.Tick(kStart + absl::Minutes(5));
+  EXPECT_EQ(StateOf(rollout, 0), "SKIPPED");
+  EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_SUCCEEDED);
+}
+
+TEST(RolloutTest, AReconnectSendsTheSameCommandAgainAndARepeatChangesNothing) {
+  Rollout rollout(MakeRemediation({1}, 1));
+  const Rollout::Send send = rollout.Start(kStart).sends.at(0);
+  const Rollout::Send again = rollout.Connected("m0", kStart).sends.at(0);
+  EXPECT_EQ(again.command.id(), send.command.id());
+  EXPECT_FALSE(again.first);
+  rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart);
+  const Rollout::Effects repeated = rollout.Result(Answer(send, v1::OUTCOME_FAILED), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "VERIFYING");
+  EXPECT_THAT(repeated.targets, ElementsAre(0));
+  EXPECT_TRUE(repeated.audit.empty());
+}
+
+TEST(RolloutTest, PauseLetsFlightsLandAndResumeGoesOn) {
+  Rollout rollout(MakeRemediation({2, 2, 2}, 1));
+  Rollout::Effects effects = rollout.Start(kStart);
+  rollout.Pause("lunch", kStart);
+  effects = Succeed(rollout, effects.sends.at(0), kStart);
+  EXPECT_TRUE(effects.sends.empty());
+  EXPECT_EQ(StateOf(rollout, 0), "SUCCEEDED");
+  EXPECT_EQ(rollout.remediation().reason(), "lunch");
+  EXPECT_EQ(rollout.Resume(kStart).sends.size(), 1u);
+}
+
+TEST(RolloutTest, AbortTellsWhatRanAllTheSame) {
+  Rollout rollout(MakeRemediation({2, 2, 2, 2}, 3, /*steps=*/2));
+  Rollout::Effects effects = rollout.Start(kStart);
+  ASSERT_EQ(effects.sends.size(), 3u);
+  rollout.Abort("wrong site", kStart);
+  EXPECT_EQ(StateOf(rollout, 3), "CANCELLED");
+  EXPECT_FALSE(rollout.ended());
+  rollout.Result(Answer(effects.sends[0], v1::OUTCOME_CHANGED), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "RAN_DESPITE_CANCEL");
+  rollout.Result(Answer(effects.sends[1], v1::OUTCOME_NO_CHANGE), kStart);
+  EXPECT_EQ(StateOf(rollout, 1), "CANCELLED");
+  rollout.NotSent(2, effects.sends[2].command.id(), kStart);
+  EXPECT_EQ(StateOf(rollout, 2), "CANCELLED");
+  EXPECT_TRUE(rollout.ended());
+  EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_ABORTED);
+}
+
+TEST(RolloutTest, StepsThatCheckFoundDoneAreNotSent) {
+  v1::Remediation remediation = MakeRemediation({1}, 1, /*steps=*/3);
+  remediation.mutable_targets(0)->mutable_steps(0)->set_outcome(v1::OUTCOME_NO_CHANGE);
+  remediation.mutable_targets(0)->mutable_steps(2)->set_outcome(v1::OUTCOME_NO_CHANGE);
+  Rollout rollout(remediation);
+  const Rollout::Send send = rollout.Start(kStart).sends.at(0);
+  EXPECT_EQ(send.command.action(), "ensure_1");
+  Succeed(rollout, send, kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "SUCCEEDED");
+}
+
+TEST(StatesTest, CommandIdsRoundTripAndRefuseOthers) {
+  const CommandId id{"r-9", 17, 2, Phase::kUndo, 3};
+  EXPECT_EQ(id.ToString(), "r-9/17/2/undo3");
+  const std::optional<CommandId> parsed = CommandId::Parse("r-9/17/2/undo3");
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->target, 17u);
+  EXPECT_EQ(parsed->phase, Phase::kUndo);
+  EXPECT_EQ(parsed->attempt, 3u);
+  for (absl::string_view bad :
+       {"", "r-9", "r-9/x/2/undo3", "r-9/1/2/redo3", "r-9/1/2/undo", "a/b"}) {
+    EXPECT_FALSE(CommandId::Parse(bad)) << bad;
+  }
+}
+
+TEST(StatesTest, BudgetsAreRoundedUpAndNeverNothing) {
+  v1::Remediation remediation = MakeRemediation({1, 1, 1}, 1);
+  remediation.mutable_policy()->mutable_error_budget()->set_percent(34);
+  EXPECT_EQ(BudgetOf(remediation), 2u);
+  remediation.mutable_policy()->mutable_error_budget()->set_percent(0);
+  EXPECT_EQ(BudgetOf(remediation), 1u);
+}
+
+TEST(StatesTest, ABadPolicyIsRefusedByName) {
+  v1::RolloutPolicy policy;
+  policy.set_growth(0.5);
+  EXPECT_THAT(std::string(CompletePolicy(policy).message()), HasSubstr("growth is 0.5"));
+  policy.set_growth(2);
+  policy.mutable_error_budget()->set_percent(101);
+  EXPECT_THAT(std::string(CompletePolicy(policy).message()), HasSubstr("error_budget.percent"));
+}
+
+}  // namespace
+}  // namespace keymedic::controller
