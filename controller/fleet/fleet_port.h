@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What remediation needs of the fleet, and nothing more: so that it runs against a simulated fleet in
-// its tests. Implemented by Fleet.
+// What remediation needs of the fleet, and nothing more: so that it runs against a simulated fleet
+// in its tests. Implemented by Fleet.
 //
 // Threads: all calls from any thread. The listener is called from any thread, without locks of the
 // fleet held, and must not block.
@@ -21,7 +21,8 @@ namespace keymedic::controller {
 class FleetListener {
  public:
   virtual ~FleetListener() = default;
-  // A result arrived, perhaps again. Call `durable` once it is stored: only then the agent forgets it.
+  // A result arrived, perhaps again. Call `durable` once it is stored: only then the agent forgets
+  // it.
   virtual void OnResult(const std::string& machine_id, const v1::CommandResult& result,
                         std::function<void()> durable) = 0;
   // The round of looking that RequestCollect asked for is over, durable and diagnosed.

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/config.h"
+
+#include <toml++/toml.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+
+namespace keymedic::controller {
+namespace {
+
+absl::Status ReadDuration(const std::string& path, absl::string_view key, const toml::node& node,
+                          absl::Duration least, absl::Duration most, absl::Duration& into) {
+  const std::string text = node.value_or<std::string>("");
+  if (!absl::ParseDuration(text, &into) || into < least || into > most) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", key, " = \"", text, "\": give a duration such as \"24h\", from ",
+                     absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Apply(const std::string& path, const toml::table& table, ServerOptions& options) {
+  for (const auto& [toml_key, node] : table) {
+    const absl::string_view key(toml_key.str().data(), toml_key.str().size());
+    if (key == "listen") {
+      options.listen = node.value_or<std::string>("");
+      if (options.listen.find(':') == std::string::npos) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, ": listen = \"", options.listen, "\": give HOST:PORT"));
+      }
+    } else if (key == "certificate_lifetime") {
+      KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::Minutes(1), absl::Hours(24 * 365),
+                                      options.certificate_lifetime));
+    } else if (key == "heartbeat_interval") {
+      KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::Seconds(1), absl::Hours(1),
+                                      options.fleet.heartbeat_interval));
+    } else if (key == "collect_interval") {
+      KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::Seconds(1), absl::Hours(24),
+                                      options.fleet.collect_interval));
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ": unknown key \"", key,
+          "\"; known are listen, certificate_lifetime, heartbeat_interval, collect_interval"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string DefaultConfig() {
+  return R"(# KeyMedic controller. What stands here after a '#' is the default.
+# listen = "0.0.0.0:7443"
+# certificate_lifetime = "24h"     # of machines; renewed at two thirds of it
+# heartbeat_interval = "30s"
+# collect_interval = "15m"         # how often agents look at their machine
+)";
+}
+
+absl::StatusOr<ServerOptions> LoadConfig(const std::string& data_dir) {
+  ServerOptions options{.data_dir = data_dir};
+  const std::string path = absl::StrCat(data_dir, "/controller.toml");
+  const absl::StatusOr<std::string> text = ReadFile(path, 1 << 20);
+  if (absl::IsNotFound(text.status())) return options;
+  KM_RETURN_IF_ERROR(text.status());
+  try {
+    KM_RETURN_IF_ERROR(Apply(path, toml::parse(*text), options));
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ":", error.source().begin.line, ": ",
+                     absl::string_view(error.description().data(), error.description().size()),
+                     "; correct that line"));
+  }
+  return options;
+}
+
+}  // namespace keymedic::controller

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/diagnosis/estate_diagnosis.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "controller/times.h"
+
+namespace keymedic::controller {
+namespace {
+
+// Findings also change with time alone (a grace period that runs out): nothing is older than this.
+constexpr absl::Duration kLookAgainAfter = absl::Minutes(10);
+constexpr absl::Duration kViewAgainAfter = absl::Seconds(30);
+
+constexpr absl::string_view kWindowsApplication = "55c92734-d682-4d71-983e-d6ec3f16059f";
+
+MachineFacts FactsOf(const kms::MachineState& state) {
+  MachineFacts facts;
+  facts.reported = state.os || state.licensing || state.client || state.host || state.firewall ||
+                   state.names || state.probes;
+  if (!state.licensing) return facts;
+  for (const v1::Product& product : state.licensing->products()) {
+    if (product.is_addon()) continue;
+    if (product.has_application_id() &&
+        !absl::EqualsIgnoreCase(product.application_id(), kWindowsApplication)) {
+      continue;
+    }
+    facts.status = product.status();
+    facts.product = product.name();
+    break;
+  }
+  return facts;
+}
+
+void TakeOver(kms::MachineState&& from, kms::MachineState& into) {
+  const auto take = [](auto& source, auto& target) {
+    if (source) target = std::move(source);
+  };
+  take(from.os, into.os);
+  take(from.licensing, into.licensing);
+  take(from.client, into.client);
+  take(from.host, into.host);
+  take(from.firewall, into.firewall);
+  take(from.names, into.names);
+  take(from.probes, into.probes);
+}
+
+void KeepFirstSeen(const std::vector<v1::Finding>& before, absl::Time otherwise,
+                   std::vector<v1::Finding>& now) {
+  for (v1::Finding& finding : now) {
+    const auto same = std::find_if(before.begin(), before.end(), [&](const v1::Finding& old) {
+      return old.code() == finding.code() && old.subject() == finding.subject();
+    });
+    *finding.mutable_first_seen_at() =
+        same != before.end() ? same->first_seen_at() : ToTimestamp(otherwise);
+  }
+}
+
+void Summarize(FoldedView& view) {
+  absl::flat_hash_set<absl::string_view> affected;
+  for (const v1::Finding& finding : view.findings) {
+    if (!finding.cause_code().empty()) continue;
+    ++(*view.summary.mutable_by_code())[finding.code()];
+    if (!kms::IsProblem(finding)) continue;
+    view.summary.set_problems(view.summary.problems() + 1);
+    affected.insert(finding.affected_machines().begin(), finding.affected_machines().end());
+  }
+  view.summary.set_machines_affected(affected.size());
+  for (const auto& [id, facts] : view.facts) {
+    if (!facts.reported) continue;
+    view.summary.set_reported(view.summary.reported() + 1);
+    const std::string& name = v1::LicenseStatus_Name(facts.status);
+    ++(*view.summary.mutable_by_status())[std::string(absl::StripPrefix(name, "LICENSE_STATUS_"))];
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
+                                                const std::string& machine_name,
+                                                absl::Span<const v1::Section* const> sections,
+                                                absl::Span<const std::string> removed) {
+  std::vector<std::string> refused;
+  kms::MachineState fresh;  // parsed before the lock is taken
+  for (const v1::Section* section : sections) {
+    const absl::Status status = kms::ApplySection(*section, fresh);
+    if (!status.ok()) {
+      refused.push_back(
+          absl::StrCat(section->name(), " (", section->type(), "): ", status.message()));
+    }
+  }
+  std::lock_guard lock(mutex_);
+  kms::MachineState state;
+  if (const kms::MachineState* known = estate_.Find(machine_id)) state = *known;
+  state.id = machine_id;
+  state.name = machine_name;
+  for (const std::string& name : removed) kms::RemoveSection(name, state);
+  TakeOver(std::move(fresh), state);
+  entries_[machine_id].facts = FactsOf(state);
+  for (std::string& id : estate_.Upsert(std::move(state))) stale_.insert(std::move(id));
+  Diagnose(machine_id, clock_.Now());
+  view_ = nullptr;
+  return refused;
+}
+
+void EstateDiagnosis::Load(const std::string& machine_id, const std::string& machine_name,
+                           absl::Span<const v1::Section> sections) {
+  std::lock_guard lock(mutex_);
+  kms::MachineState state;
+  state.id = machine_id;
+  state.name = machine_name;
+  absl::Time collected_at = absl::InfinitePast();
+  for (const v1::Section& section : sections) {
+    // What is not understood was said when it arrived; it stays in the store.
+    (void)kms::ApplySection(section, state);
+    collected_at = std::max(collected_at, FromTimestamp(section.collected_at()));
+  }
+  Entry& entry = entries_[machine_id];
+  entry.facts = FactsOf(state);
+  entry.first_seen = collected_at;
+  estate_.Upsert(std::move(state));
+  stale_.insert(machine_id);
+  view_ = nullptr;
+}
+
+void EstateDiagnosis::SetAgentFindings(const std::string& machine_id,
+                                       std::vector<v1::Finding> findings) {
+  std::lock_guard lock(mutex_);
+  Entry& entry = entries_[machine_id];
+  if (entry.agent_findings.empty() && findings.empty()) return;
+  KeepFirstSeen(entry.agent_findings, clock_.Now(), findings);
+  entry.agent_findings = std::move(findings);
+  view_ = nullptr;
+}
+
+void EstateDiagnosis::SetPolicy(const v1::Policy& policy) {
+  std::lock_guard lock(mutex_);
+  policy_ = policy;
+  all_diagnosed_at_ = absl::InfinitePast();
+  for (auto& [id, entry] : entries_) entry.diagnosed_at = absl::InfinitePast();
+  view_ = nullptr;
+}
+
+v1::Policy EstateDiagnosis::policy() const {
+  std::lock_guard lock(mutex_);
+  return policy_;
+}
+
+std::vector<v1::Finding> EstateDiagnosis::FindingsOf(const std::string& machine_id) {
+  std::lock_guard lock(mutex_);
+  const auto it = entries_.find(machine_id);
+  if (it == entries_.end()) return {};
+  const absl::Time now = clock_.Now();
+  if (stale_.contains(machine_id) || now - it->second.diagnosed_at >= kLookAgainAfter) {
+    Diagnose(machine_id, now);
+    view_ = nullptr;
+  }
+  std::vector<v1::Finding> findings = it->second.findings;
+  findings.insert(findings.end(), it->second.agent_findings.begin(),
+                  it->second.agent_findings.end());
+  return findings;
+}
+
+std::shared_ptr<const FoldedView> EstateDiagnosis::View() {
+  std::lock_guard lock(mutex_);
+  const absl::Time now = clock_.Now();
+  if (view_ == nullptr || now - viewed_at_ >= kViewAgainAfter) {
+    DiagnoseStale(now);
+    view_ = MakeView(now);
+    viewed_at_ = now;
+  }
+  return view_;
+}
+
+void EstateDiagnosis::Diagnose(const std::string& machine_id, absl::Time now) {
+  Entry& entry = entries_[machine_id];
+  std::vector<v1::Finding> findings = kms::DiagnoseMachine(estate_, machine_id, policy_, now);
+  // What is found in a state that was loaded has been so since that state was collected.
+  const absl::Time loaded = std::exchange(entry.first_seen, absl::InfinitePast());
+  KeepFirstSeen(entry.findings, loaded != absl::InfinitePast() ? loaded : now, findings);
+  entry.findings = std::move(findings);
+  entry.diagnosed_at = now;
+  stale_.erase(machine_id);
+}
+
+void EstateDiagnosis::DiagnoseStale(absl::Time now) {
+  if (now - all_diagnosed_at_ >= kLookAgainAfter) {
+    for (const auto& [id, entry] : entries_) stale_.insert(id);
+    all_diagnosed_at_ = now;
+  }
+  const absl::flat_hash_set<std::string> stale = std::move(stale_);
+  stale_.clear();
+  for (const std::string& id : stale) Diagnose(id, now);
+}
+
+std::shared_ptr<const FoldedView> EstateDiagnosis::MakeView(absl::Time now) {
+  auto view = std::make_shared<FoldedView>();
+  std::vector<v1::Finding> all = kms::DiagnoseRecords(estate_, policy_, now);
+  absl::flat_hash_map<std::string, absl::Time> first_seen;
+  for (v1::Finding& finding : all) {
+    const std::string key = absl::StrCat(finding.code(), "\n", finding.subject());
+    const auto before = record_first_seen_.find(key);
+    const absl::Time at = before != record_first_seen_.end() ? before->second : now;
+    first_seen.emplace(key, at);
+    *finding.mutable_first_seen_at() = ToTimestamp(at);
+  }
+  record_first_seen_ = std::move(first_seen);
+  for (const auto& [id, entry] : entries_) {
+    all.insert(all.end(), entry.findings.begin(), entry.findings.end());
+    all.insert(all.end(), entry.agent_findings.begin(), entry.agent_findings.end());
+    view->facts.emplace(id, entry.facts);
+  }
+  view->findings = kms::Fold(estate_, std::move(all));
+  for (size_t i = 0; i < view->findings.size(); ++i) {
+    const std::string& id = view->findings[i].machine_id();
+    if (!id.empty()) view->of_machine[id].push_back(i);
+  }
+  Summarize(*view);
+  return view;
+}
+
+}  // namespace keymedic::controller

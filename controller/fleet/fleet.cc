@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/fleet/fleet.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "controller/times.h"
+#include "kms/tables.h"
+
+namespace keymedic::controller {
+namespace {
+
+constexpr size_t kChunk = 2000;
+constexpr absl::Duration kLookForSilenceEvery = absl::Seconds(10);
+constexpr uint32_t kDefaultSilentMinutes = 60;
+
+// The part of a key before its first \0.
+std::string MachineOf(absl::string_view key) { return std::string(key.substr(0, key.find('\0'))); }
+
+template <typename Visit>
+absl::Status ScanAll(Store& store, Table table, Visit visit) {
+  std::string after;
+  while (true) {
+    KM_ASSIGN_OR_RETURN(std::vector<Row> rows, store.Scan(table, "", after, kChunk));
+    for (Row& row : rows) {
+      after = row.key;
+      KM_RETURN_IF_ERROR(visit(row));
+    }
+    if (rows.size() < kChunk) return absl::OkStatus();
+  }
+}
+
+absl::Status Damaged(absl::string_view what, absl::string_view key) {
+  return absl::DataLossError(
+      absl::StrCat("the store's row of ", what, " ", key, " is damaged; restore it from a backup"));
+}
+
+std::vector<std::string> RolesOf(const Machine& machine) {
+  std::vector<std::string> roles;
+  for (const Machine::HeldSection& section : machine.sections) {
+    if (section.name == "kms_client" || section.name == "kms_host") roles.push_back(section.name);
+  }
+  std::sort(roles.begin(), roles.end());
+  return roles;
+}
+
+v1::Finding AgentFinding(const Machine& machine, absl::string_view code, absl::string_view field,
+                         absl::string_view value, absl::string_view explanation) {
+  v1::Finding finding;
+  finding.set_code(std::string(code));
+  finding.set_severity(v1::SEVERITY_WARNING);
+  finding.set_subject(machine.row.display_name());
+  finding.set_machine_id(machine.id);
+  finding.set_title(std::string(code));
+  if (const kms::FindingRow* row = kms::FindFinding(code)) {
+    finding.set_severity(row->severity);
+    finding.set_title(std::string(row->title));
+    finding.set_why_untreatable(std::string(row->why_untreatable));
+    finding.set_reference(std::string(row->reference));
+  }
+  finding.set_explanation(std::string(explanation));
+  v1::Evidence& evidence = *finding.add_evidence();
+  evidence.set_source("agent");
+  evidence.set_field(std::string(field));
+  evidence.set_value(std::string(value));
+  return finding;
+}
+
+}  // namespace
+
+std::string MachineKey(absl::string_view machine_id, absl::string_view rest) {
+  return absl::StrCat(machine_id, absl::string_view("\0", 1), rest);
+}
+
+std::map<std::string, std::string> EffectiveLabels(const rows::v1::MachineRow& row) {
+  std::map<std::string, std::string> labels(row.token_labels().begin(), row.token_labels().end());
+  labels.insert(row.labels().begin(), row.labels().end());
+  return labels;
+}
+
+absl::StatusOr<std::unique_ptr<Fleet>> Fleet::Open(Store& store, const Clock& clock,
+                                                   const FleetOptions& options,
+                                                   const v1::Policy& policy) {
+  auto fleet = std::unique_ptr<Fleet>(new Fleet(store, clock, options, policy));
+  KM_RETURN_IF_ERROR(fleet->Load());
+  return fleet;
+}
+
+absl::Status Fleet::Load() {
+  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kMachines, [this](const Row& row) -> absl::Status {
+    auto machine = std::make_shared<Machine>(row.key);
+    if (!machine->row.ParseFromString(row.value)) return Damaged("machine", row.key);
+    machine->last_seen = FromTimestamp(machine->row.last_seen_at());
+    machines_.emplace(row.key, std::move(machine));
+    return absl::OkStatus();
+  }));
+  KM_RETURN_IF_ERROR(LoadSections());
+  return LoadNotices();
+}
+
+absl::Status Fleet::LoadSections() {
+  std::shared_ptr<Machine> machine;
+  std::vector<v1::Section> sections;
+  const auto flush = [&] {
+    if (machine != nullptr && !sections.empty()) {
+      diagnosis_.Load(machine->id, machine->row.display_name(), sections);
+    }
+    sections.clear();
+  };
+  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kSections, [&](const Row& row) -> absl::Status {
+    const std::string id = MachineOf(row.key);
+    if (machine == nullptr || machine->id != id) {
+      flush();
+      machine = FindOrAdd(id);
+    }
+    v1::Section section;
+    if (!section.ParseFromString(row.value)) return Damaged("section", id);
+    machine->sections.push_back({section.name(), section.sha256()});
+    sections.push_back(std::move(section));
+    return absl::OkStatus();
+  }));
+  flush();
+  return absl::OkStatus();
+}
+
+absl::Status Fleet::LoadNotices() {
+  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kNotices, [this](const Row& row) -> absl::Status {
+    v1::AgentNotice notice;
+    if (!notice.ParseFromString(row.value)) return Damaged("notice", MachineOf(row.key));
+    FindOrAdd(MachineOf(row.key))->notices[row.key] = std::move(notice);
+    return absl::OkStatus();
+  }));
+  for (const auto& [id, machine] : machines_) {
+    if (!machine->notices.empty()) UpdateAgentFindings(*machine);
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<Machine> Fleet::Find(const std::string& machine_id) {
+  std::shared_lock lock(mutex_);
+  const auto it = machines_.find(machine_id);
+  return it == machines_.end() ? nullptr : it->second;
+}
+
+std::shared_ptr<Machine> Fleet::FindOrAdd(const std::string& machine_id) {
+  if (auto machine = Find(machine_id)) return machine;
+  std::unique_lock lock(mutex_);
+  auto& machine = machines_[machine_id];
+  if (machine == nullptr) {
+    machine = std::make_shared<Machine>(machine_id);
+    machine->row.set_id(machine_id);
+    machine->row.set_display_name(machine_id);
+    machine->last_seen = clock_.Now();
+  }
+  return machine;
+}
+
+std::vector<std::shared_ptr<Machine>> Fleet::All() {
+  std::vector<std::shared_ptr<Machine>> all;
+  std::shared_lock lock(mutex_);
+  all.reserve(machines_.size());
+  for (const auto& [id, machine] : machines_) all.push_back(machine);
+  return all;
+}
+
+std::vector<FleetPort::MachineInfo> Fleet::Machines() {
+  std::vector<MachineInfo> infos;
+  for (const auto& machine : All()) {
+    std::lock_guard lock(machine->mutex);
+    infos.push_back({.id = machine->id,
+                     .display_name = machine->row.display_name(),
+                     .labels = EffectiveLabels(machine->row),
+                     .connected = machine->link != nullptr,
+                     .roles = RolesOf(*machine)});
+  }
+  std::sort(infos.begin(), infos.end(), [](const MachineInfo& a, const MachineInfo& b) {
+    return std::tie(a.display_name, a.id) < std::tie(b.display_name, b.id);
+  });
+  return infos;
+}
+
+std::shared_ptr<const FoldedView> Fleet::View() {
+  LookForSilence();
+  return diagnosis_.View();
+}
+
+std::vector<v1::Finding> Fleet::Findings() { return View()->findings; }
+
+std::vector<v1::Finding> Fleet::FindingsOf(const std::string& machine_id) {
+  return diagnosis_.FindingsOf(machine_id);
+}
+
+v1::Summary Fleet::Summary() {
+  v1::Summary summary = View()->summary;
+  const auto all = All();
+  summary.set_machines(all.size());
+  uint32_t connected = 0;
+  for (const auto& machine : all) {
+    std::lock_guard lock(machine->mutex);
+    connected += machine->link != nullptr;
+  }
+  summary.set_connected(connected);
+  return summary;
+}
+
+absl::StatusOr<v1::Machine> Fleet::DescribeMachine(const std::string& machine_id) {
+  const auto machine = Find(machine_id);
+  if (machine == nullptr) {
+    return absl::NotFoundError(absl::StrCat("machines/", machine_id,
+                                            " does not exist; `keymedic machines list` shows all"));
+  }
+  v1::Machine described;
+  described.set_name(absl::StrCat("machines/", machine_id));
+  described.set_id(machine_id);
+  {
+    std::lock_guard lock(machine->mutex);
+    described.set_display_name(machine->row.display_name());
+    for (const auto& [key, value] : EffectiveLabels(machine->row)) {
+      (*described.mutable_labels())[key] = value;
+    }
+    described.set_connected(machine->link != nullptr);
+    *described.mutable_last_seen_at() = ToTimestamp(machine->last_seen);
+    described.set_agent_version(machine->row.agent_version());
+    for (std::string& role : RolesOf(*machine)) described.add_roles(std::move(role));
+  }
+  const auto view = View();
+  if (const auto facts = view->facts.find(machine_id); facts != view->facts.end()) {
+    described.set_license_status(facts->second.status);
+    described.set_product(facts->second.product);
+  }
+  if (const auto own = view->of_machine.find(machine_id); own != view->of_machine.end()) {
+    described.set_findings(std::count_if(own->second.begin(), own->second.end(), [&](size_t i) {
+      return view->findings[i].severity() >= v1::SEVERITY_WARNING;
+    }));
+  }
+  return described;
+}
+
+absl::StatusOr<std::vector<v1::Section>> Fleet::SectionsOf(const std::string& machine_id) {
+  KM_ASSIGN_OR_RETURN(auto rows,
+                      store_.Scan(Table::kSections, MachineKey(machine_id, ""), "", kChunk));
+  std::vector<v1::Section> sections;
+  for (const Row& row : rows) {
+    if (!sections.emplace_back().ParseFromString(row.value)) return Damaged("section", machine_id);
+  }
+  return sections;
+}
+
+bool Fleet::SendTo(const std::string& machine_id, v1::ControllerMessage message) {
+  const auto machine = Find(machine_id);
+  if (machine == nullptr) return false;
+  std::shared_ptr<AgentLink> link;
+  {
+    std::lock_guard lock(machine->mutex);
+    link = machine->link;
+  }
+  if (link == nullptr) return false;
+  link->Send(std::move(message));
+  return true;
+}
+
+bool Fleet::Send(const std::string& machine_id, const v1::Command& command) {
+  v1::ControllerMessage message;
+  *message.mutable_command() = command;
+  return SendTo(machine_id, std::move(message));
+}
+
+bool Fleet::RequestCollect(const std::string& machine_id, const std::string& collect_id) {
+  v1::ControllerMessage message;
+  message.mutable_collect()->set_id(collect_id);
+  return SendTo(machine_id, std::move(message));
+}
+
+rows::v1::MachineRow Fleet::EnrollmentRow(const std::string& machine_id, absl::string_view name,
+                                          const std::map<std::string, std::string>& labels,
+                                          const std::map<std::string, std::string>& token_labels) {
+  rows::v1::MachineRow row;
+  if (const auto machine = Find(machine_id)) {
+    std::lock_guard lock(machine->mutex);
+    row = machine->row;
+  }
+  row.set_id(machine_id);
+  row.set_display_name(name.empty() ? machine_id : std::string(name));
+  row.mutable_labels()->clear();
+  row.mutable_labels()->insert(labels.begin(), labels.end());
+  row.mutable_token_labels()->clear();
+  row.mutable_token_labels()->insert(token_labels.begin(), token_labels.end());
+  *row.mutable_enrolled_at() = ToTimestamp(clock_.Now());
+  return row;
+}
+
+void Fleet::Enrolled(const rows::v1::MachineRow& row) {
+  const auto machine = FindOrAdd(row.id());
+  std::lock_guard lock(machine->mutex);
+  machine->row = row;
+}
+
+void Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
+  std::shared_ptr<AgentLink> replaced;
+  {
+    std::lock_guard lock(machine.mutex);
+    replaced = std::exchange(machine.link, std::move(link));
+    machine.last_seen = clock_.Now();
+  }
+  if (replaced != nullptr) {
+    log::Warning("AGENT_REPLACED", "machine {} connected again; its former stream is closed",
+                 machine.id);
+    replaced->Close(
+        absl::AbortedError("another stream with this machine's identity took over; does a clone "
+                           "use its certificate?"));
+  }
+}
+
+void Fleet::Detach(Machine& machine, const AgentLink* link) {
+  {
+    std::lock_guard lock(machine.mutex);
+    if (machine.link.get() != link) return;
+    machine.link = nullptr;
+    machine.last_seen = clock_.Now();
+    SaveRow(machine);
+  }
+  log::Debug("AGENT_DISCONNECTED", "machine {} disconnected", machine.id);
+  if (FleetListener* listener = listener_) listener->OnDisconnected(machine.id);
+}
+
+void Fleet::SaveRow(Machine& machine) {
+  *machine.row.mutable_last_seen_at() = ToTimestamp(machine.last_seen);
+  store_.CommitAsync(
+      {{.table = Table::kMachines, .key = machine.id, .value = machine.row.SerializeAsString()}},
+      [id = machine.id](const absl::Status& status) {
+        if (!status.ok()) {
+          log::Error("MACHINE_NOT_SAVED", "machine {}: {}", id, std::string(status.message()));
+        }
+      });
+}
+
+void Fleet::UpdateAgentFindings(Machine& machine) {
+  // Held to the end, so that what is said last is also what was seen last.
+  std::lock_guard lock(machine.mutex);
+  std::vector<v1::Finding> findings;
+  for (const auto& [key, notice] : machine.notices) {
+    findings.push_back(
+        AgentFinding(machine, notice.code(), notice.subject(), notice.message(), notice.message()));
+  }
+  if (machine.silent) {
+    const std::string seen =
+        absl::FormatTime(absl::RFC3339_sec, machine.last_seen, absl::UTCTimeZone());
+    findings.push_back(AgentFinding(machine, "AGENT_SILENT", "last_seen", seen,
+                                    absl::StrCat("No word from this agent since ", seen, ".")));
+  }
+  diagnosis_.SetAgentFindings(machine.id, std::move(findings));
+}
+
+void Fleet::LookForSilence() {
+  const absl::Time now = clock_.Now();
+  {
+    std::lock_guard lock(silence_mutex_);
+    if (now - looked_for_silence_ < kLookForSilenceEvery) return;
+    looked_for_silence_ = now;
+  }
+  const uint32_t policy_minutes = diagnosis_.policy().agent_silent_minutes();
+  const absl::Duration limit =
+      absl::Minutes(policy_minutes == 0 ? kDefaultSilentMinutes : policy_minutes);
+  for (const auto& machine : All()) {
+    bool changed;
+    {
+      std::lock_guard lock(machine->mutex);
+      // Nobody could be heard while this controller did not run.
+      const bool silent = now - std::max(machine->last_seen, started_at_) > limit;
+      changed = std::exchange(machine->silent, silent) != silent;
+    }
+    if (changed) UpdateAgentFindings(*machine);
+  }
+}
+
+}  // namespace keymedic::controller

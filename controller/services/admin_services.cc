@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/services/admin_services.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "controller/services/errors.h"
+#include "controller/trust/authorization.h"
+
+namespace keymedic::controller {
+namespace {
+
+std::string CallerUri(const grpc::ServerContext& context) {
+  return PeerIdentity(*context.auth_context()).uri;
+}
+
+template <typename T>
+grpc::Status Answer(absl::StatusOr<T> result, T* response) {
+  if (!result.ok()) return ToGrpcStatus(result.status());
+  *response = *std::move(result);
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+grpc::Status AccessServiceImpl::CreateToken(grpc::ServerContext* context,
+                                            const v1::CreateTokenRequest* request,
+                                            v1::CreateTokenResponse* response) {
+  const std::string caller = CallerUri(*context);
+  const auto create = [&]() -> absl::StatusOr<v1::CreateTokenResponse> {
+    KM_ASSIGN_OR_RETURN(v1::CreateTokenResponse created, tokens_.Create(*request, caller));
+    KM_RETURN_IF_ERROR(audit_.Append(caller, "token.create", created.token().name(),
+                                     absl::StrCat("uses ", created.token().uses_total())));
+    return created;
+  };
+  return Answer(create(), response);
+}
+
+grpc::Status AccessServiceImpl::ListTokens(grpc::ServerContext* context,
+                                           const v1::ListTokensRequest* request,
+                                           v1::ListTokensResponse* response) {
+  return Answer(tokens_.List(*request), response);
+}
+
+grpc::Status AccessServiceImpl::RevokeToken(grpc::ServerContext* context,
+                                            const v1::RevokeTokenRequest* request,
+                                            v1::Token* response) {
+  const auto revoke = [&]() -> absl::StatusOr<v1::Token> {
+    KM_ASSIGN_OR_RETURN(v1::Token token, tokens_.Revoke(request->name()));
+    KM_RETURN_IF_ERROR(audit_.Append(CallerUri(*context), "token.revoke", token.name(), ""));
+    return token;
+  };
+  return Answer(revoke(), response);
+}
+
+grpc::Status PolicyServiceImpl::GetPolicy(grpc::ServerContext* context,
+                                          const v1::GetPolicyRequest* request,
+                                          v1::Policy* response) {
+  return Answer(LoadPolicy(store_), response);
+}
+
+grpc::Status PolicyServiceImpl::UpdatePolicy(grpc::ServerContext* context,
+                                             const v1::UpdatePolicyRequest* request,
+                                             v1::Policy* response) {
+  const auto update = [&]() -> absl::StatusOr<v1::Policy> {
+    KM_ASSIGN_OR_RETURN(v1::Policy policy, SavePolicy(store_, request->policy()));
+    diagnosis_.SetPolicy(policy);
+    KM_RETURN_IF_ERROR(
+        audit_.Append(CallerUri(*context), "policy.update", "policy", policy.ShortDebugString()));
+    return policy;
+  };
+  return Answer(update(), response);
+}
+
+grpc::Status AuditServiceImpl::ListAuditEntries(grpc::ServerContext* context,
+                                                const v1::ListAuditEntriesRequest* request,
+                                                v1::ListAuditEntriesResponse* response) {
+  return Answer(audit_.List(*request), response);
+}
+
+}  // namespace keymedic::controller

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// AccessService, PolicyService and AuditService: thin fronts of trust/, policy.h and audit.h. Every
+// change is in the audit log before it is answered.
+#ifndef KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
+#define KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include "controller/audit.h"
+#include "controller/diagnosis/estate_diagnosis.h"
+#include "controller/policy.h"
+#include "controller/trust/tokens.h"
+#include "keymedic/v1/access_service.grpc.pb.h"
+#include "keymedic/v1/audit_service.grpc.pb.h"
+#include "keymedic/v1/policy_service.grpc.pb.h"
+
+namespace keymedic::controller {
+
+class AccessServiceImpl final : public v1::AccessService::Service {
+ public:
+  AccessServiceImpl(Tokens& tokens, AuditLog& audit) : tokens_(tokens), audit_(audit) {}
+  grpc::Status CreateToken(grpc::ServerContext* context, const v1::CreateTokenRequest* request,
+                           v1::CreateTokenResponse* response) override;
+  grpc::Status ListTokens(grpc::ServerContext* context, const v1::ListTokensRequest* request,
+                          v1::ListTokensResponse* response) override;
+  grpc::Status RevokeToken(grpc::ServerContext* context, const v1::RevokeTokenRequest* request,
+                           v1::Token* response) override;
+
+ private:
+  Tokens& tokens_;
+  AuditLog& audit_;
+};
+
+class PolicyServiceImpl final : public v1::PolicyService::Service {
+ public:
+  PolicyServiceImpl(Store& store, EstateDiagnosis& diagnosis, AuditLog& audit)
+      : store_(store), diagnosis_(diagnosis), audit_(audit) {}
+  grpc::Status GetPolicy(grpc::ServerContext* context, const v1::GetPolicyRequest* request,
+                         v1::Policy* response) override;
+  grpc::Status UpdatePolicy(grpc::ServerContext* context, const v1::UpdatePolicyRequest* request,
+                            v1::Policy* response) override;
+
+ private:
+  Store& store_;
+  EstateDiagnosis& diagnosis_;
+  AuditLog& audit_;
+};
+
+class AuditServiceImpl final : public v1::AuditService::Service {
+ public:
+  explicit AuditServiceImpl(AuditLog& audit) : audit_(audit) {}
+  grpc::Status ListAuditEntries(grpc::ServerContext* context,
+                                const v1::ListAuditEntriesRequest* request,
+                                v1::ListAuditEntriesResponse* response) override;
+
+ private:
+  AuditLog& audit_;
+};
+
+}  // namespace keymedic::controller
+
+#endif  // KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
