@@ -79,6 +79,7 @@ class Core final : public Link, public std::enable_shared_from_this<Core> {
   std::atomic<bool> connected_ = false;
   absl::Notification closed_for_good_;
 
+  bool stop_begun_ = false;  // Stop has been here, and waits if there is a connection
   bool connecting_ = false;  // the loop has begun
   std::shared_ptr<Connection> connection_;
   bool using_next_ = false;   // this connection tries the renewed credential
@@ -119,6 +120,7 @@ void Core::Start() {
 void Core::Stop() {
   if (!started_ || stopped_.exchange(true)) return;
   strand_->Post([self = shared_from_this()] {
+    self->stop_begun_ = true;
     self->session_->Stop();
     if (self->connection_ != nullptr) {
       self->connection_->Close();
@@ -163,8 +165,9 @@ void Core::Connect() {
       if (auto self = weak.lock()) self->Renewed(response);
     });
   };
-  events.closed = [weak, strand = strand_](absl::Status status, absl::Duration retry_after) {
-    strand->Post([weak, status = std::move(status), retry_after] {
+  events.closed = [weak, strand = strand_](std::shared_ptr<Connection> last, absl::Status status,
+                                           absl::Duration retry_after) {
+    strand->Post([weak, last = std::move(last), status = std::move(status), retry_after] {
       if (auto self = weak.lock()) self->Closed(status, retry_after);
     });
   };
@@ -195,7 +198,7 @@ void Core::Closed(const absl::Status& status, absl::Duration retry_after) {
   session_->Disconnected();
   const bool was_connected = connected_.exchange(false);
   if (stopped_) {
-    closed_for_good_.Notify();
+    if (stop_begun_) closed_for_good_.Notify();
     return;
   }
   if (std::exchange(reconnect_now_, false)) return Connect();

@@ -90,13 +90,13 @@ class GrpcConnection final
 
   void Renew(const std::string& csr_pem) override {
     absl::MutexLock lock(&mutex_);
-    if (ended_ || renewal_ != nullptr) return;
-    renewal_ = std::make_shared<Renewal>();
+    if (ended_ || renewing_) return;
+    renewing_ = true;
+    renewal_ = std::make_unique<Renewal>();
     renewal_->request.set_csr_pem(csr_pem);
     renewal_->context.set_deadline(absl::ToChronoTime(absl::Now() + kRenewTimeout));
     stub_->async()->RenewCertificate(&renewal_->context, &renewal_->request, &renewal_->response,
-                                     [self = shared_from_this(), renewal = renewal_](
-                                         grpc::Status status) { self->Renewed(*renewal, status); });
+                                     [this](grpc::Status status) { Renewed(status); });
   }
 
   void Close() override { context_.TryCancel(); }
@@ -123,7 +123,7 @@ class GrpcConnection final
       absl::MutexLock lock(&mutex_);
       status_ = status;
       stream_done_ = true;
-      if (renewal_ != nullptr) {
+      if (renewing_) {
         renewal_->context.TryCancel();
         return;  // Renewed goes on
       }
@@ -146,24 +146,26 @@ class GrpcConnection final
     RemoveHold();
   }
 
-  void Renewed(Renewal& renewal, const grpc::Status& status) {
+  void Renewed(const grpc::Status& status) {
     if (status.ok()) {
-      events_.renewed(std::move(renewal.response));
+      events_.renewed(std::move(renewal_->response));
     } else {
       events_.renewed(ToAbsl(status));
     }
     bool last = false;
     {
       absl::MutexLock lock(&mutex_);
-      renewal_.reset();
+      renewing_ = false;
       last = stream_done_;
     }
     if (last) Closed();
   }
 
   void Closed() {
-    const std::shared_ptr<GrpcConnection> self = std::move(self_);
-    events_.closed(ToAbsl(status_), RetryAfter(status_, context_));
+    const auto closed = events_.closed;
+    absl::Status status = ToAbsl(status_);
+    const absl::Duration retry_after = RetryAfter(status_, context_);
+    closed(std::move(self_), std::move(status), retry_after);
   }
 
   const ConnectionEvents events_;
@@ -175,7 +177,8 @@ class GrpcConnection final
   std::deque<v1::AgentMessage> outgoing_ ABSL_GUARDED_BY(mutex_);  // the first is being written
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool stream_done_ ABSL_GUARDED_BY(mutex_) = false;
-  std::shared_ptr<Renewal> renewal_ ABSL_GUARDED_BY(mutex_);
+  bool renewing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Renewal> renewal_;  // the last one; its context keeps the channel
   grpc::Status status_;
 };
 

@@ -6,7 +6,7 @@
 // Life cycle: Open -> Send, Renew ... -> `closed`, the last event, always comes: after Close, after
 // the controller ended the stream, or when it could not be reached.
 // Threads: calls from any thread; events come on gRPC's threads and must not block.
-// Ownership: it keeps itself alive until `closed` has returned.
+// Ownership: it keeps itself alive until it hands itself to `closed`.
 #ifndef KEYMEDIC_AGENT_CONNECTION_H_
 #define KEYMEDIC_AGENT_CONNECTION_H_
 
@@ -22,11 +22,17 @@
 
 namespace keymedic::agent {
 
+class Connection;
+
 struct ConnectionEvents {
   std::function<void(v1::ControllerMessage)> message;
   std::function<void(absl::StatusOr<v1::RenewCertificateResponse>)> renewed;
   // `retry_after`: how long the controller asks to stay away; zero if it says nothing.
-  std::function<void(absl::Status status, absl::Duration retry_after)> closed;
+  // `last` keeps the connection and must be let go of elsewhere: with the last channel of a process
+  // gRPC joins the very thread that this comes on.
+  std::function<void(std::shared_ptr<Connection> last, absl::Status status,
+                     absl::Duration retry_after)>
+      closed;
 };
 
 class Connection {

@@ -171,29 +171,37 @@ absl::Status Outbox::AcknowledgeEvents(int64_t last_id) {
 
 absl::Status Outbox::Reconcile(
     const google::protobuf::RepeatedPtrField<v1::EventBookmark>& stored) {
-  std::map<std::string, uint64_t> ours;
-  KM_ASSIGN_OR_RETURN(const auto bookmarks, Bookmarks());
-  for (const auto& bookmark : bookmarks) ours[bookmark.channel()] = bookmark.record_id();
+  std::map<std::string, uint64_t> theirs;
+  for (const auto& bookmark : stored) theirs[bookmark.channel()] = bookmark.record_id();
+  KM_ASSIGN_OR_RETURN(const auto ours, Bookmarks());
   return InTransaction(*database_, [&]() -> absl::Status {
-    for (const auto& theirs : stored) {
+    for (const auto& [channel, record_id] : theirs) {
       KM_ASSIGN_OR_RETURN(
           Statement known,
           database_->Prepare("DELETE FROM events WHERE channel = ? AND record_id <= ?"));
-      known.Bind(1, theirs.channel());
-      known.Bind(2, static_cast<int64_t>(theirs.record_id()));
+      known.Bind(1, channel);
+      known.Bind(2, static_cast<int64_t>(record_id));
       KM_RETURN_IF_ERROR(known.Run());
-      const auto own = ours.find(theirs.channel());
-      if (own == ours.end() || own->second <= theirs.record_id()) continue;
-      KM_ASSIGN_OR_RETURN(Statement held,
-                          database_->Prepare("SELECT 1 FROM events WHERE channel = ? LIMIT 1"));
-      held.Bind(1, theirs.channel());
-      KM_ASSIGN_OR_RETURN(const bool still_held, held.Step());
-      if (!still_held) KM_RETURN_IF_ERROR(StoreBookmark(theirs));
+    }
+    for (const auto& own : ours) {
+      if (own.record_id() <= theirs[own.channel()]) continue;
+      KM_ASSIGN_OR_RETURN(const bool held, Holds(own.channel()));
+      if (held) continue;
+      v1::EventBookmark back = own;
+      back.set_record_id(theirs[own.channel()]);
+      KM_RETURN_IF_ERROR(StoreBookmark(back));
     }
     return database_->Execute(
         "UPDATE counters SET value = (SELECT coalesce(sum(length(record)), 0) FROM events) "
         "WHERE name = 'bytes'");
   });
+}
+
+absl::StatusOr<bool> Outbox::Holds(const std::string& channel) {
+  KM_ASSIGN_OR_RETURN(Statement select,
+                      database_->Prepare("SELECT 1 FROM events WHERE channel = ? LIMIT 1"));
+  select.Bind(1, channel);
+  return select.Step();
 }
 
 absl::StatusOr<uint64_t> Outbox::Dropped() {

@@ -45,7 +45,8 @@ class Outbox {
   absl::StatusOr<Events> EventsAfter(int64_t id, int max_count, uint64_t max_bytes);
   absl::Status AcknowledgeEvents(int64_t last_id);
   // The controller holds `stored` durably: what it has already is not sent again, and a channel of
-  // which it holds less than was ever sent is read again from there.
+  // which it holds less than was ever sent (a new controller holds nothing) is read again from
+  // there.
   absl::Status Reconcile(const google::protobuf::RepeatedPtrField<v1::EventBookmark>& stored);
 
   // Events lost and not yet reported; ReportedDropped takes off what was.
@@ -63,6 +64,7 @@ class Outbox {
 
   absl::Status InsertEvents(const google::protobuf::RepeatedPtrField<v1::EventRecord>& events);
   absl::Status StoreBookmark(const v1::EventBookmark& bookmark);
+  absl::StatusOr<bool> Holds(const std::string& channel);
   absl::Status DropOldest();
   absl::Status DeleteUpTo(int64_t last_id);
 

@@ -110,6 +110,15 @@ TEST_F(OutboxTest, WhatTheControllerLostIsReadAgain) {
   ASSERT_TRUE(outbox_->AcknowledgeEvents(outbox_->EventsAfter(0, 100, 1 << 20)->last_id).ok());
   ASSERT_TRUE(outbox_->Reconcile(At(2)).ok());
   EXPECT_EQ(Bookmark(), 2u);
+  ASSERT_TRUE(outbox_->Reconcile({}).ok());
+  EXPECT_EQ(Bookmark(), 0u);
+}
+
+TEST_F(OutboxTest, WhatIsStillHereIsNotReadAgain) {
+  ASSERT_TRUE(Add(1, 5).ok());
+  ASSERT_TRUE(outbox_->Reconcile({}).ok());
+  EXPECT_EQ(Bookmark(), 5u);
+  EXPECT_EQ(Held().size(), 5u);
 }
 
 TEST_F(OutboxTest, NoticesAreKeptUntilAcknowledged) {

@@ -53,6 +53,9 @@ class SessionTest : public ::testing::Test {
     session_->Connected(link_);
     v1::ControllerMessage welcome;
     welcome.mutable_welcome()->mutable_heartbeat_interval()->set_seconds(30);
+    auto& stored = *welcome.mutable_welcome()->add_stored();
+    stored.set_channel("Application");
+    stored.set_record_id(stored_);
     Receive(welcome);
   }
   void Receive(const v1::ControllerMessage& message) {
@@ -105,6 +108,7 @@ class SessionTest : public ::testing::Test {
   SeededRandom random_{1};
   FakePlugins plugins_;
   FakeLink link_;
+  uint64_t stored_ = 0;  // of the channel "Application", at the controller
   std::optional<ManualExecutor> executor_;
   const std::string path_ = MakeTempDir() + "/journal.db";
   std::optional<Database> database_;
@@ -435,6 +439,7 @@ TEST_F(SessionTest, EventsStayUntilAcknowledged) {
   batches = TakeOf(v1::AgentMessage::kEvents);
   ASSERT_EQ(batches.size(), 1u);
   ReceiveAck(batches[0].events().sequence());
+  stored_ = 8;
   session_->Disconnected();
   Connect();
   EXPECT_TRUE(TakeOf(v1::AgentMessage::kEvents).empty());

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What keymedic-agent can be told, by its file (agent.toml) or its command line. The command line
+// goes before the file, the file before the defaults.
+//
+//   state_dir = "/var/lib/keymedic/agent"
+//   name = "pc-017"
+//   [labels]
+//   site = "berlin"
+//   [plugins]
+//   dir = "/usr/lib/keymedic/plugins"
+//   host = "/usr/bin/keymedic-plugin-host"
+//   system = "local"
+//   timeout_seconds = 60
+//   memory_limit_mb = 512
+//   cpu_limit_seconds = 60
+#ifndef KEYMEDIC_AGENT_CONFIG_H_
+#define KEYMEDIC_AGENT_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace keymedic::agent {
+
+struct Config {
+  std::string state_dir = "/var/lib/keymedic/agent";
+  std::string name;  // empty: the host's name
+  std::map<std::string, std::string> labels;
+  std::string plugin_dir;         // empty: ../lib/keymedic/plugins beside the program
+  std::string plugin_host;        // empty: keymedic-plugin-host beside the program
+  std::string plugin_allow_file;  // empty: plugins.allow in the directory, if it is there
+  std::string system = "local";
+  absl::Duration collect_interval = absl::Minutes(15);
+  absl::Duration plugin_timeout = absl::Seconds(60);
+  uint64_t memory_limit_mb = 512;
+  uint64_t cpu_limit_seconds = 60;
+};
+
+// Sets what the text (agent.toml) says. kInvalidArgument names file, line and key; a key that is
+// not known is an error, as it is most often a typo.
+absl::Status ParseConfig(const std::string& file, const std::string& text, Config& config);
+
+}  // namespace keymedic::agent
+
+#endif  // KEYMEDIC_AGENT_CONFIG_H_

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// keymedic-agent: the daemon on every machine, and what an administrator does with it there.
+#include <malloc.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "agent/agent.h"
+#include "agent/config.h"
+#include "agent/diagnose.h"
+#include "agent/identity.h"
+#include "agent/journal.h"
+#include "agent/outbox.h"
+#include "agent/plugin_process.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/sqlite.h"
+#include "base/status_macros.h"
+
+namespace keymedic::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kDefaultConfig[] = "/etc/keymedic/agent.toml";
+constexpr char kHelp[] = R"(The KeyMedic agent of one machine.
+
+Examples:
+  keymedic-agent diagnose                       what is wrong here, without any controller
+  keymedic-agent enroll --controller keymedic.example:7443 --token-file token.txt
+  keymedic-agent run                            the daemon (also without a subcommand)
+  keymedic-agent status
+)";
+
+// As given on the command line; empty where it was not.
+struct Arguments {
+  std::string config, state_dir, plugin_dir, plugin_host, system, name;
+  std::vector<std::string> labels;
+  std::string controller, token, token_file;
+  std::string output = "table";
+};
+
+fs::path ProgramDir() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  return error ? fs::path(".") : program.parent_path();
+}
+
+std::string HostName() {
+  char name[256] = "";
+  gethostname(name, sizeof(name) - 1);
+  return name[0] == '\0' ? "unnamed" : name;
+}
+
+absl::StatusOr<Config> MakeConfig(const Arguments& args) {
+  Config config;
+  const std::string file = args.config.empty() ? kDefaultConfig : args.config;
+  auto text = ReadFile(file, 1 << 20);
+  if (text.ok()) {
+    KM_RETURN_IF_ERROR(ParseConfig(file, *text, config));
+  } else if (!args.config.empty() || !absl::IsNotFound(text.status())) {
+    return text.status();
+  }
+  const auto override_with = [](const std::string& given, std::string& target) {
+    if (!given.empty()) target = given;
+  };
+  override_with(args.state_dir, config.state_dir);
+  override_with(args.plugin_dir, config.plugin_dir);
+  override_with(args.plugin_host, config.plugin_host);
+  override_with(args.system, config.system);
+  override_with(args.name, config.name);
+  for (const std::string& label : args.labels) {
+    const size_t equals = label.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat("--label ", label, ": write it as key=value"));
+    }
+    config.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  if (config.name.empty()) config.name = HostName();
+  if (config.plugin_host.empty()) config.plugin_host = ProgramDir() / "keymedic-plugin-host";
+  if (config.plugin_dir.empty()) {
+    config.plugin_dir = (ProgramDir() / "../lib/keymedic/plugins").lexically_normal();
+  }
+  return config;
+}
+
+absl::StatusOr<std::unique_ptr<PluginRunner>> MakePlugins(const Config& config,
+                                                          const Clock& clock) {
+  PluginProcessOptions options;
+  options.program = config.plugin_host;
+  options.plugin_dir = config.plugin_dir;
+  options.allow_file = config.plugin_allow_file;
+  options.system = config.system;
+  options.memory_limit_mb = config.memory_limit_mb;
+  options.cpu_limit_seconds = config.cpu_limit_seconds;
+  return MakePluginProcess(options, clock);
+}
+
+// SIGTERM and SIGINT, as a byte in a pipe. Handlers, unlike a blocked mask, do not pass to the
+// plugin host.
+class StopSignal {
+ public:
+  absl::Status Install() {
+    if (pipe(pipe_) != 0) return absl::InternalError("cannot make a pipe for signals");
+    struct sigaction action = {};
+    action.sa_handler = [](int) {
+      const char byte = 0;
+      [[maybe_unused]] const auto written = write(pipe_[1], &byte, 1);
+    };
+    sigaction(SIGTERM, &action, nullptr);
+    sigaction(SIGINT, &action, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    return absl::OkStatus();
+  }
+  void Wait() {
+    char byte;
+    while (read(pipe_[0], &byte, 1) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  static int pipe_[2];
+};
+int StopSignal::pipe_[2];
+
+absl::Status Run(const Config& config) {
+  StopSignal stop;
+  KM_RETURN_IF_ERROR(stop.Install());
+  const SystemClock clock;
+  SystemRandom random;
+  KM_ASSIGN_OR_RETURN(const auto plugins, MakePlugins(config, clock));
+  const auto executor = MakeThreadPool(2);
+  AgentOptions options;
+  options.state_dir = config.state_dir;
+  options.machine_name = config.name;
+  options.labels = config.labels;
+  options.collect_interval = config.collect_interval;
+  options.plugin_timeout = config.plugin_timeout;
+  KM_ASSIGN_OR_RETURN(const auto agent, Agent::Open(options, {clock, random, *executor, *plugins}));
+  log::Info("AGENT_STARTED", "keymedic-agent {} for machine {} ({})", KEYMEDIC_VERSION,
+            agent->machine_id(), config.name);
+  agent->Start();
+  stop.Wait();
+  log::Info("AGENT_STOPPING", "asked to stop");
+  agent->Stop();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadToken(const Arguments& args) {
+  std::string token = args.token;
+  if (token.empty() && !args.token_file.empty()) {
+    KM_ASSIGN_OR_RETURN(token, ReadFile(args.token_file, 4096));
+  } else if (const char* from_environment = std::getenv("KEYMEDIC_TOKEN");
+             token.empty() && from_environment != nullptr) {
+    token = from_environment;
+  }
+  absl::StripAsciiWhitespace(&token);
+  if (token.empty()) {
+    return absl::InvalidArgumentError(
+        "a join token is needed: --token-file FILE, KEYMEDIC_TOKEN or --token; the administrator "
+        "of the controller makes one with: keymedic tokens create");
+  }
+  return token;
+}
+
+absl::Status RunEnroll(const Config& config, const Arguments& args) {
+  KM_ASSIGN_OR_RETURN(const std::string token, ReadToken(args));
+  SystemRandom random;
+  KM_RETURN_IF_ERROR(Enroll({args.controller, token, config.state_dir, config.name, config.labels},
+                            SystemClock(), random));
+  KM_ASSIGN_OR_RETURN(const Identity identity, Identity::Load(config.state_dir));
+  std::printf("enrolled %s with %s as machine %s\n", config.name.c_str(),
+              identity.controller().c_str(), identity.machine_id().c_str());
+  return absl::OkStatus();
+}
+
+absl::Status RunDiagnose(const Config& config, const std::string& output) {
+  signal(SIGPIPE, SIG_IGN);
+  const SystemClock clock;
+  KM_ASSIGN_OR_RETURN(const auto plugins, MakePlugins(config, clock));
+  KM_ASSIGN_OR_RETURN(const LocalDiagnosis diagnosis,
+                      DiagnoseLocally(*plugins, config.plugin_timeout));
+  for (const std::string& note : diagnosis.notes) {
+    std::fprintf(stderr, "keymedic-agent: %s\n", note.c_str());
+  }
+  const std::string text = output == "json" ? FindingsAsJson(config.name, diagnosis.findings)
+                                            : FindingsAsText(config.name, diagnosis.findings);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return absl::OkStatus();
+}
+
+absl::Status RunStatus(const Config& config) {
+  KM_ASSIGN_OR_RETURN(const Identity identity, Identity::Load(config.state_dir));
+  KM_ASSIGN_OR_RETURN(Database database, Database::Open(config.state_dir + "/journal.db"));
+  KM_ASSIGN_OR_RETURN(Journal journal, Journal::Open(database));
+  KM_ASSIGN_OR_RETURN(Outbox outbox, Outbox::Open(database, UINT64_MAX));
+  KM_ASSIGN_OR_RETURN(const auto results, journal.Unacknowledged());
+  KM_ASSIGN_OR_RETURN(const uint64_t bytes, outbox.bytes());
+  KM_ASSIGN_OR_RETURN(const uint64_t dropped, outbox.Dropped());
+  const bool renewal = identity.current().NeedsRenewal(SystemClock().Now());
+  std::printf("machine id        %s\ncontroller        %s\ncertificate ends  %s%s\n",
+              identity.machine_id().c_str(), identity.controller().c_str(),
+              absl::FormatTime(identity.current().not_after).c_str(),
+              renewal ? " (renewal is due)" : "");
+  std::printf("not yet confirmed %zu results, %llu bytes of events\nevents dropped    %llu\n",
+              results.size(), static_cast<unsigned long long>(bytes),
+              static_cast<unsigned long long>(dropped));
+  return absl::OkStatus();
+}
+
+void AddCommonOptions(CLI::App& app, Arguments& args) {
+  app.add_option("--config", args.config,
+                 "agent.toml (default " + std::string(kDefaultConfig) + ")");
+  app.add_option("--state-dir", args.state_dir, "identity and journal (/var/lib/keymedic/agent)");
+  app.add_option("--plugin-dir", args.plugin_dir, "where the plugins are");
+  app.add_option("--plugin-host", args.plugin_host, "the program keymedic-plugin-host");
+  app.add_option("--system", args.system, "the machine to look at: local, or a lab's (lab:...)");
+  app.add_option("--name", args.name, "how people call this machine (its host name)");
+  app.add_option("--label", args.labels, "key=value; may be repeated");
+}
+
+int Main(int argc, char** argv) {
+  // Few threads, little memory: one arena is enough, and what is freed goes back.
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_TRIM_THRESHOLD, 64 << 10);
+
+  Arguments args;
+  CLI::App app(kHelp, "keymedic-agent");
+  app.set_version_flag("--version", KEYMEDIC_VERSION);
+  AddCommonOptions(app, args);
+  app.require_subcommand(0, 1);
+  CLI::App* enroll = app.add_subcommand("enroll", "join a controller's estate");
+  enroll->add_option("--controller", args.controller, "HOST:PORT")->required();
+  enroll->add_option("--token", args.token, "join token (others can read it in the process list)");
+  enroll->add_option("--token-file", args.token_file, "file with the join token");
+  CLI::App* diagnose = app.add_subcommand("diagnose", "look at this machine and say what is wrong");
+  diagnose->add_option("--output", args.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  CLI::App* status = app.add_subcommand("status", "who this machine is, and what waits to be sent");
+  CLI::App* run = app.add_subcommand("run", "the daemon");
+  for (CLI::App* subcommand : {enroll, diagnose, status, run}) subcommand->fallthrough();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+
+  const bool daemon = !*enroll && !*diagnose && !*status;
+  log::Start("keymedic-agent", daemon ? log::Level::kInfo : log::Level::kWarning);
+  auto config = MakeConfig(args);
+  absl::Status result = config.status();
+  if (result.ok()) {
+    result = *enroll     ? RunEnroll(*config, args)
+             : *diagnose ? RunDiagnose(*config, args.output)
+             : *status   ? RunStatus(*config)
+                         : Run(*config);
+  }
+  if (result.ok()) return 0;
+  std::fprintf(stderr, "keymedic-agent: %s\n", std::string(result.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace keymedic::agent
+
+int main(int argc, char** argv) { return keymedic::agent::Main(argc, argv); }
