@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All remediations of an estate: joins the pure planner and rollouts with the store, the fleet, the
+// audit log and time.
+//
+// Life cycle: Open reads the store, makes itself the fleet's listener and goes on with what was
+// running when the controller last ended, however it ended: what may have been sent is sent again
+// under its own id. The destructor stops without changing anything.
+//
+// Durable first: a state is in the store before the command that it stands for leaves, and before
+// the result that it comes from is acknowledged to the agent. If the store refuses, the remediation
+// stands still and is read again from the store after kRetry.
+//
+// Threads: all calls from any thread; none blocks. Answers (`done`, watchers) come on the manager's
+// lane and must not block. After the destructor returns none comes any more.
+// Ownership: the dependencies outlive the manager.
+// Errors: kNotFound, kInvalidArgument, kFailedPrecondition (state, hash, expectation), and the
+// store's own.
+#ifndef KEYMEDIC_CONTROLLER_REMEDIATION_MANAGER_H_
+#define KEYMEDIC_CONTROLLER_REMEDIATION_MANAGER_H_
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "controller/fleet/fleet_port.h"
+#include "controller/remediation/check_run.h"
+#include "controller/remediation/lane.h"
+#include "controller/remediation/rollout.h"
+#include "controller/store/store.h"
+#include "keymedic/v1/remediation_service.pb.h"
+#include "kms/tables.h"
+
+namespace keymedic::controller {
+
+struct AuditRecord {
+  std::string actor, act, object, detail;
+};
+
+struct RemediationDeps {
+  FleetPort& fleet;
+  Store& store;
+  Executor& executor;
+  const Clock& clock;
+  Random& random;
+  // Returns once the line is durable.
+  std::function<absl::Status(const AuditRecord&)> audit;
+  std::span<const kms::TreatmentRow> treatments;  // kms::TreatmentRows()
+};
+
+class RemediationManager final : public FleetListener {
+ public:
+  static constexpr absl::Duration kRetry = absl::Seconds(5);
+
+  static absl::StatusOr<std::unique_ptr<RemediationManager>> Open(RemediationDeps deps);
+  ~RemediationManager() override;
+
+  using Done = std::function<void(absl::StatusOr<v1::Remediation>)>;
+  // `actor`: SPIFFE id of who asks. Answers when every target has been CHECKed and the plan stored.
+  // The same request_id again gives the same plan.
+  void Plan(v1::PlanRemediationRequest request, std::string actor, Done done);
+  void Start(v1::StartRemediationRequest request, std::string actor, Done done);
+  enum class Control { kPause, kResume, kAbort };
+  void Apply(Control control, v1::ControlRemediationRequest request, std::string actor, Done done);
+  void Get(std::string name, Done done);
+  void List(v1::ListRemediationsRequest request,
+            std::function<void(absl::StatusOr<v1::ListRemediationsResponse>)> done);
+
+  // The present state with all targets, then what changes, until `last`. An error is the last too.
+  using Watcher = std::function<void(absl::StatusOr<v1::RemediationProgress>, bool last)>;
+  uint64_t Watch(std::string name, Watcher watcher);
+  void Unwatch(uint64_t watch);  // a call may be under way
+
+  void OnResult(const std::string& machine_id, const v1::CommandResult& result,
+                std::function<void()> durable) override;
+  void OnCollected(const std::string& machine_id, const std::string& collect_id) override;
+  void OnConnected(const std::string& machine_id) override;
+  void OnDisconnected(const std::string& machine_id) override {}
+
+ private:
+  using After = std::function<void(absl::Status)>;
+  struct PlanJob {
+    CheckRun run;
+    std::vector<Done> done;
+  };
+  struct Watching {
+    std::string id;
+    Watcher watcher;
+  };
+
+  explicit RemediationManager(RemediationDeps deps);
+  absl::Status Load();
+
+  // What follows runs on lane_.
+  void BeginPlan(const v1::PlanRemediationRequest& request, const std::string& actor, Done done);
+  void SendChecks(const std::string& id, CheckRun::Sends sends);
+  void EndPlan(const std::string& id);
+  void BeginRollout(const v1::StartRemediationRequest& request, const std::string& actor,
+                    Done done);
+  absl::StatusOr<v1::Remediation> PrepareStart(const v1::StartRemediationRequest& request) const;
+  absl::Status CheckNotBusy(const v1::Remediation& remediation) const;
+  void ApplyControl(Control control, const v1::ControlRemediationRequest& request,
+                    const std::string& actor, Done done);
+  absl::StatusOr<v1::Remediation> Read(const std::string& name) const;
+  absl::StatusOr<v1::ListRemediationsResponse> ReadPage(
+      const v1::ListRemediationsRequest& request) const;
+
+  // Makes `effects` durable, then carries them out, then calls `after`. `first` are audit lines
+  // that go before.
+  void Carry(const std::string& id, Rollout::Effects effects, std::vector<AuditRecord> first = {},
+             After after = nullptr);
+  void CarriedOut(const std::string& id, const Rollout::Effects& effects);
+  void Write(std::vector<AuditRecord> audit, Batch batch, After done);
+  void StandStill(const std::string& id, const absl::Status& status);
+  void ReadAgain(const std::string& id);
+  bool IsWatched(const std::string& id) const;
+  void Publish(const std::string& id, const v1::RemediationProgress& progress, bool last);
+  void HandleResult(const v1::CommandResult& result, std::function<void()> durable);
+  void ArmTimer();
+  void OnTimer();
+
+  const RemediationDeps deps_;
+  const std::shared_ptr<Lane> lane_;     // everything but writing
+  const std::shared_ptr<Lane> writing_;  // blocks while the audit log writes; keeps the order
+  std::atomic<uint64_t> next_watch_{1};
+
+  // Only on lane_.
+  std::map<std::string, v1::Remediation> headers_;  // all that are stored, without targets
+  std::map<std::string, std::unique_ptr<Rollout>> running_;
+  std::map<std::string, PlanJob> planning_;
+  std::map<uint64_t, Watching> watching_;
+  absl::Time armed_ = absl::InfiniteFuture();
+};
+
+}  // namespace keymedic::controller
+
+#endif  // KEYMEDIC_CONTROLLER_REMEDIATION_MANAGER_H_
