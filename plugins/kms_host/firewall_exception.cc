@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/kms_host/firewall_exception.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace keymedic {
+namespace {
+
+using roles::Plan;
+using systems::Hresult;
+
+const v1::FirewallRule* Find(const v1::FirewallSection& section, const std::string& id) {
+  for (const v1::FirewallRule& rule : section.rules()) {
+    if (rule.id() == id) return &rule;
+  }
+  return nullptr;
+}
+
+template <typename List, typename Value>
+bool Contains(const List& list, const Value& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+// Would it, if it were enabled, let the port in where this machine is now?
+bool Fits(const v1::FirewallRule& rule, const v1::FirewallSection& section, uint32_t port) {
+  return rule.inbound_allow() && Contains(rule.tcp_ports(), port) &&
+         (rule.profiles().empty() || !section.has_active_profile() ||
+          Contains(rule.profiles(), section.active_profile()));
+}
+
+std::string Describe(const v1::FirewallRule* rule) {
+  if (rule == nullptr) return "absent";
+  std::string ports;
+  for (const uint32_t port : rule->tcp_ports()) absl::StrAppend(&ports, " ", port);
+  return absl::StrCat(rule->enabled() ? "enabled" : "disabled", ", TCP", ports);
+}
+
+v1::FirewallRule OwnRule(uint32_t port) {
+  v1::FirewallRule rule;
+  rule.set_id(kOwnRule);
+  rule.set_enabled(true);
+  rule.set_inbound_allow(true);
+  rule.add_tcp_ports(port);
+  return rule;
+}
+
+absl::StatusOr<Hresult> Done(const absl::Status& status) {
+  if (!status.ok()) return status;
+  return 0;
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t port) {
+  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read());
+  Plan plan;
+  for (const v1::FirewallRule& rule : section.rules()) {
+    if (rule.enabled() && Fits(rule, section, port)) return plan;
+  }
+  const v1::FirewallRule* windows = Find(section, kWindowsRule);
+  if (windows != nullptr && !windows->enabled() && Fits(*windows, section, port)) {
+    plan.Add(absl::StrCat("firewall_rule ", kWindowsRule), "disabled", "enabled");
+    plan.SetInverse("ensure_firewall_exception", {{"enabled", "false"}, {"rule", kWindowsRule}});
+    plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsRule, true)); };
+    return plan;
+  }
+  const v1::FirewallRule* own = Find(section, kOwnRule);
+  const v1::FirewallRule wanted = OwnRule(port);
+  plan.Add(absl::StrCat("firewall_rule ", kOwnRule), Describe(own), Describe(&wanted));
+  plan.SetInverse("ensure_firewall_exception", {{"enabled", "false"}, {"rule", kOwnRule}});
+  plan.apply = [&firewall, wanted, exists = own != nullptr]() -> absl::StatusOr<Hresult> {
+    if (exists) KM_RETURN_IF_ERROR(firewall.RemoveRule(kOwnRule));
+    return Done(firewall.AddInboundRule(wanted));
+  };
+  return plan;
+}
+
+absl::StatusOr<Plan> PlanFirewallClosing(systems::Firewall& firewall, std::string rule) {
+  if (rule.empty()) rule = kWindowsRule;
+  if (rule != kWindowsRule && rule != kOwnRule) {
+    return absl::InvalidArgumentError(absl::StrCat("parameter rule='", rule,
+                                                   "' of ensure_firewall_",
+                                                   "exception: ", kWindowsRule, " or ", kOwnRule));
+  }
+  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read());
+  const v1::FirewallRule* present = Find(section, rule);
+  Plan plan;
+  if (present == nullptr || (rule == kWindowsRule && !present->enabled())) return plan;
+  if (rule == kOwnRule) {
+    plan.Add(absl::StrCat("firewall_rule ", rule), Describe(present), "absent");
+    plan.apply = [&firewall] { return Done(firewall.RemoveRule(kOwnRule)); };
+  } else {
+    plan.Add(absl::StrCat("firewall_rule ", rule), "enabled", "disabled");
+    plan.SetInverse("ensure_firewall_exception", {});
+    plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsRule, false)); };
+  }
+  return plan;
+}
+
+}  // namespace keymedic

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/kms_host/plugin.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "kms/events.h"
+#include "plugins/kms_host/actions.h"
+#include "plugins/roles/state.h"
+
+namespace keymedic {
+namespace {
+
+constexpr char kKmsChannel[] = "Key Management Service";
+constexpr char kApplicationChannel[] = "Application";
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Plugin>> KmsHostPlugin::Create(const v1::PluginConfig& config) {
+  KM_ASSIGN_OR_RETURN(systems::Systems systems, systems::OpenSystems(config.system()));
+  return std::make_unique<KmsHostPlugin>(std::move(systems));
+}
+
+KmsHostPlugin::KmsHostPlugin(systems::Systems systems)
+    : systems_(std::move(systems)),
+      history_(
+          *systems_.events, {kKmsChannel, kApplicationChannel},
+          [this](const std::vector<v1::EventRecord>& events) {
+            kms::FoldHostEvents(events, told_);
+          },
+          [this] { told_.Clear(); }) {}
+
+v1::PluginDescription KmsHostPlugin::Describe() {
+  v1::PluginDescription description;
+  description.set_name("kms_host");
+  description.set_version(KEYMEDIC_VERSION);
+  description.add_sections("kms_host");
+  description.add_sections("firewall");
+  for (std::string& action : HostActionNames()) description.add_actions(std::move(action));
+  description.add_event_channels(kKmsChannel);
+  return description;
+}
+
+absl::StatusOr<v1::CollectResponse> KmsHostPlugin::Collect(const v1::CollectRequest& request) {
+  v1::CollectResponse response;
+  const auto live = systems_.licensing->Host();
+  if (!live.ok()) return response;  // no host, or not known to be one
+  // A log that does not answer takes nothing away from what is known without it.
+  history_.Update(request).IgnoreError();
+  roles::HandOut(*systems_.events, kKmsChannel, request, response).IgnoreError();
+
+  v1::KmsHostSection host = told_;
+  host.MergeFrom(*live);
+  if (const auto service = systems_.services->Query(kLicensingService); service.ok()) {
+    host.set_service_running(service->running);
+    host.set_service_disabled(service->disabled);
+  }
+  *response.add_sections() = roles::MakeSection("kms_host", host);
+  if (const auto firewall = systems_.firewall->Read(); firewall.ok()) {
+    *response.add_sections() = roles::MakeSection("firewall", *firewall);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ActResponse> KmsHostPlugin::Act(const v1::ActRequest& request) {
+  HostContext context{systems_, [this](const std::string& domain) -> uint32_t {
+                        if (!history_.Update().ok()) return 0;
+                        return PublicationError(told_, domain);
+                      }};
+  v1::ActResponse response;
+  *response.mutable_result() = RunHostAction(context, request.command());
+  return response;
+}
+
+absl::StatusOr<v1::DiagnoseResponse> KmsHostPlugin::Diagnose(const v1::DiagnoseRequest&) {
+  return v1::DiagnoseResponse();
+}
+
+}  // namespace keymedic
