@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/remediation/manager.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "controller/remediation/simulated_fleet.h"
+#include "controller/remediation/states.h"
+
+namespace keymedic::controller {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kAdmin[] = "spiffe://keymedic/operator/admin/ann";
+
+class TestClock final : public Clock {
+ public:
+  explicit TestClock(const ManualExecutor& executor) : executor_(executor) {}
+  absl::Time Now() const override {
+    return absl::FromUnixSeconds(1'800'000'000) + executor_.elapsed();
+  }
+
+ private:
+  const ManualExecutor& executor_;
+};
+
+// A controller that can be killed and started again over the same store and fleet.
+class Controller {
+ public:
+  Controller() { Open(); }
+
+  void Open() {
+    absl::StatusOr<std::unique_ptr<RemediationManager>> manager = RemediationManager::Open(
+        {fleet, store, executor, clock_, random_,
+         [this](const AuditRecord& record) {
+           audit.push_back(absl::StrCat(record.act, " ", record.object, " ", record.detail));
+           return absl::OkStatus();
+         },
+         kTestTreatments});
+    ASSERT_TRUE(manager.ok()) << manager.status();
+    manager_ = *std::move(manager);
+  }
+
+  // As SIGKILL does: nothing is said and nothing is tidied up.
+  void Kill() {
+    manager_.reset();
+    store.dead = false;
+    store.die_at = 0;
+    executor.RunReady();
+  }
+  void Restart() {
+    Kill();
+    Open();
+    fleet.ReconnectAll();
+  }
+
+  // Until nothing is under way any more, or the controller is dead.
+  void RunAll() {
+    do {
+      executor.RunReady();
+    } while (!store.dead && fleet.Step());
+    executor.RunReady();
+  }
+
+  absl::StatusOr<v1::Remediation> Plan(v1::PlanRemediationRequest request) {
+    absl::StatusOr<v1::Remediation> result = absl::UnknownError("not answered");
+    manager().Plan(request, kAdmin, [&result](auto answer) { result = std::move(answer); });
+    RunAll();
+    return result;
+  }
+  absl::StatusOr<v1::Remediation> Plan(std::string selector, uint32_t budget = 5) {
+    v1::PlanRemediationRequest request;
+    request.set_selector(selector);
+    request.mutable_policy()->mutable_error_budget()->set_absolute(budget);
+    return Plan(request);
+  }
+  // Does not run what the start sets off.
+  void Start(const v1::Remediation& plan, std::string request_id = "") {
+    v1::StartRemediationRequest request;
+    request.set_name(plan.name());
+    request.set_plan_hash(plan.plan_hash());
+    request.set_request_id(request_id);
+    started = absl::UnknownError("not answered");
+    manager().Start(request, kAdmin, [this](auto answer) { started = std::move(answer); });
+  }
+  absl::StatusOr<v1::Remediation> Apply(RemediationManager::Control control, std::string name) {
+    v1::ControlRemediationRequest request;
+    request.set_name(name);
+    request.set_reason("a person said so");
+    absl::StatusOr<v1::Remediation> result = absl::UnknownError("not answered");
+    manager().Apply(control, request, kAdmin, [&result](auto answer) { result = answer; });
+    executor.RunReady();
+    return result;
+  }
+  v1::Remediation Get(std::string name) {
+    absl::StatusOr<v1::Remediation> result = absl::UnknownError("not answered");
+    manager().Get(name, [&result](auto answer) { result = std::move(answer); });
+    executor.RunReady();
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *std::move(result) : v1::Remediation();
+  }
+  RemediationManager& manager() { return *manager_; }
+
+  ManualExecutor executor;
+  MemoryStore store;
+  SimulatedFleet fleet{store.dead};
+  std::vector<std::string> audit;
+  absl::StatusOr<v1::Remediation> started = absl::UnknownError("not answered");
+
+ private:
+  TestClock clock_{executor};
+  SeededRandom random_{1};
+  std::unique_ptr<RemediationManager> manager_;
+};
+
+// A closed firewall, clients behind it, and clients with a wrong key.
+void BreakThings(Controller& controller) {
+  SimulatedFleet& fleet = controller.fleet;
+  fleet.Add("h1", "kms_host", "HOST_FIREWALL_CLOSED", {"ensure_firewall_exception"});
+  for (int i = 1; i <= 3; ++i) {
+    fleet.Add(absl::StrCat("a", i), "kms_client", "CLIENT_KEY_NOT_GVLK",
+              {"ensure_client_key", "activate"});
+    v1::Finding& finding =
+        fleet.Add(absl::StrCat("b", i), "kms_client", "CLIENT_HOST_UNREACHABLE", {"activate"})
+            .findings[0];
+    finding.set_cause_code("HOST_FIREWALL_CLOSED");
+    finding.set_cause_subject("name-h1");
+  }
+  fleet.Add("ok", "kms_client", "", {});
+}
+
+std::map<std::string, uint32_t> Totals(const v1::Remediation& remediation) {
+  return {remediation.totals().begin(), remediation.totals().end()};
+}
+
+using Totalled = std::map<std::string, uint32_t>;
+
+TEST(ManagerTest, PlanStartVerifyEnd) {
+  Controller controller;
+  BreakThings(controller);
+  const absl::StatusOr<v1::Remediation> plan = controller.Plan("all");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->targets_size(), 7);
+  EXPECT_TRUE(controller.fleet.effects.empty());  // CHECK changes nothing
+  controller.Start(*plan);
+  controller.RunAll();
+  ASSERT_TRUE(controller.started.ok()) << controller.started.status();
+  const v1::Remediation end = controller.Get(plan->name());
+  EXPECT_EQ(end.state(), v1::REMEDIATION_STATE_SUCCEEDED);
+  EXPECT_EQ(Totals(end), (Totalled{{"SUCCEEDED", 7}}));
+  EXPECT_TRUE(controller.fleet.Findings().empty());
+  for (const auto& [what, times] : controller.fleet.effects) EXPECT_EQ(times, 1) << what;
+  EXPECT_EQ(controller.fleet.effects.size(), 10u);
+  EXPECT_THAT(controller.audit, Contains(HasSubstr("remediation.plan")));
+  EXPECT_THAT(controller.audit, Contains(HasSubstr("remediation.start")));
+  EXPECT_THAT(controller.audit, Contains(HasSubstr("command.apply machines/a1")));
+  EXPECT_THAT(controller.audit, Contains(HasSubstr("remediation.end")));
+}
+
+TEST(ManagerTest, StartBindsToTheHashAndHappensOnce) {
+  Controller controller;
+  BreakThings(controller);
+  v1::Remediation plan = *controller.Plan("all");
+  v1::Remediation other = plan;
+  other.set_plan_hash("0123");
+  controller.Start(other);
+  controller.RunAll();
+  EXPECT_TRUE(absl::IsFailedPrecondition(controller.started.status()));
+  EXPECT_THAT(std::string(controller.started.status().message()), HasSubstr("not '0123'"));
+  EXPECT_TRUE(controller.fleet.effects.empty());
+  controller.Start(plan, "req-1");
+  controller.RunAll();
+  EXPECT_TRUE(controller.started.ok());
+  controller.Start(plan, "req-1");
+  controller.RunAll();
+  EXPECT_TRUE(controller.started.ok());  // the same request again
+  controller.Start(plan, "req-2");
+  controller.RunAll();
+  EXPECT_TRUE(absl::IsFailedPrecondition(controller.started.status()));
+}
+
+TEST(ManagerTest, ARepeatedPlanRequestGivesTheSamePlan) {
+  Controller controller;
+  BreakThings(controller);
+  v1::PlanRemediationRequest request;
+  request.set_selector("all");
+  request.set_request_id("once");
+  const std::string id = controller.Plan(request)->id();
+  controller.Restart();
+  EXPECT_EQ(controller.Plan(request)->id(), id);
+  request.set_selector("machine=a*");
+  EXPECT_TRUE(absl::IsInvalidArgument(controller.Plan(request).status()));
+}
+
+TEST(ManagerTest, OneMachineIsTreatedByOneRemediationAtATime) {
+  Controller controller;
+  BreakThings(controller);
+  const v1::Remediation first = *controller.Plan("machine=a1");
+  const v1::Remediation second = *controller.Plan("machine=name-a*");
+  controller.Start(first);
+  controller.executor.RunReady();
+  controller.Start(second);
+  controller.executor.RunReady();
+  EXPECT_THAT(std::string(controller.started.status().message()), HasSubstr(first.id()));
+}
+
+// The controller dies in each of its writes in turn, before or after the write is durable, and is
+// started again.
+TEST(ManagerTest, ADeathInAnyWriteEndsInTheSameTotalsAndEachEffectHappensOnce) {
+  int writes = 0;
+  {
+    Controller controller;
+    BreakThings(controller);
+    const v1::Remediation plan = *controller.Plan("all");
+    const int before = controller.store.commits();
+    controller.Start(plan);
+    controller.RunAll();
+    writes = controller.store.commits() - before;
+  }
+  ASSERT_GT(writes, 10);
+  for (int crash = 2; crash <= 2 * writes + 1; ++crash) {
+    SCOPED_TRACE(absl::StrCat("write ", crash / 2, crash % 2 ? ", durable" : ", lost"));
+    Controller controller;
+    BreakThings(controller);
+    const v1::Remediation plan = *controller.Plan("all");
+    controller.store.die_at = controller.store.commits() + crash / 2;
+    controller.store.write_last = crash % 2;
+    controller.Start(plan);
+    controller.RunAll();
+    ASSERT_TRUE(controller.store.dead);
+    controller.Restart();
+    controller.RunAll();
+    if (controller.Get(plan.name()).state() == v1::REMEDIATION_STATE_PLANNED) {
+      controller.Start(plan);  // the start itself was lost, and nobody was told otherwise
+      controller.RunAll();
+    }
+    const v1::Remediation end = controller.Get(plan.name());
+    ASSERT_EQ(end.state(), v1::REMEDIATION_STATE_SUCCEEDED) << end.ShortDebugString();
+    ASSERT_EQ(Totals(end), (Totalled{{"SUCCEEDED", 7}}));
+    ASSERT_EQ(controller.fleet.effects.size(), 10u);
+    for (const auto& [what, times] : controller.fleet.effects) ASSERT_EQ(times, 1) << what;
+    for (const char* id : {"h1", "a1", "a2", "a3", "b1", "b2", "b3"}) {
+      ASSERT_TRUE(controller.fleet.at(id).unacknowledged.empty()) << id;
+    }
+  }
+}
+
+TEST(ManagerTest, AStoreThatRefusesMakesItStandStillUntilItTakesWritesAgain) {
+  Controller controller;
+  BreakThings(controller);
+  const v1::Remediation plan = *controller.Plan("all");
+  controller.Start(plan);
+  controller.executor.RunReady();
+  const int sent = controller.fleet.sends;
+  controller.store.refuse = absl::ResourceExhaustedError("disk full");
+  controller.RunAll();
+  EXPECT_EQ(controller.fleet.sends, sent);  // nothing leaves that is not durable
+  EXPECT_FALSE(controller.fleet.at("h1").unacknowledged.empty());
+  controller.store.refuse = absl::OkStatus();
+  controller.executor.Advance(RemediationManager::kRetry);
+  controller.RunAll();
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"SUCCEEDED", 7}}));
+  for (const auto& [what, times] : controller.fleet.effects) EXPECT_EQ(times, 1) << what;
+}
+
+TEST(ManagerTest, FailuresUseUpTheBudgetAndStop) {
+  Controller controller;
+  for (int i = 0; i < 10; ++i) {
+    controller.fleet
+        .Add(absl::StrCat("c", i), "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"})
+        .fails = i > 0;
+  }
+  const v1::Remediation plan = *controller.Plan("all", /*budget=*/3);
+  controller.Start(plan);
+  controller.RunAll();
+  const v1::Remediation end = controller.Get(plan.name());
+  EXPECT_EQ(end.state(), v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
+  EXPECT_EQ(Totals(end), (Totalled{{"SUCCEEDED", 1}, {"FAILED", 3}, {"CANCELLED", 6}}));
+}
+
+TEST(ManagerTest, ASilentMachineEndsAsUnknownByItsDeadline) {
+  Controller controller;
+  controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  const v1::Remediation plan = *controller.Plan("all");
+  controller.Start(plan);
+  controller.executor.RunReady();  // sent, and never answered
+  controller.executor.Advance(absl::Minutes(6));
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"UNKNOWN", 1}}));
+}
+
+TEST(ManagerTest, AMachineThatIsAwayIsTreatedWhenItComesBack) {
+  Controller controller;
+  controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  controller.fleet.at("c1").info.connected = false;
+  const v1::Remediation plan = *controller.Plan("all");
+  EXPECT_EQ(plan.targets(0).state(), v1::TARGET_STATE_QUEUED_OFFLINE);
+  controller.Start(plan);
+  controller.RunAll();
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"QUEUED_OFFLINE", 1}}));
+  controller.executor.Advance(absl::Minutes(2));
+  controller.fleet.Reconnect("c1");
+  controller.RunAll();
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"SUCCEEDED", 1}}));
+}
+
+TEST(ManagerTest, PauseResumeAndAbortOutliveARestart) {
+  Controller controller;
+  BreakThings(controller);
+  const v1::Remediation plan = *controller.Plan("all", /*budget=*/1);
+  controller.Start(plan);
+  controller.executor.RunReady();
+  ASSERT_TRUE(controller.Apply(RemediationManager::Control::kPause, plan.name()).ok());
+  controller.RunAll();
+  controller.Restart();
+  controller.RunAll();
+  v1::Remediation now = controller.Get(plan.name());
+  EXPECT_EQ(now.state(), v1::REMEDIATION_STATE_PAUSED);
+  EXPECT_EQ(now.reason(), "a person said so");
+  EXPECT_EQ(Totals(now), (Totalled{{"SUCCEEDED", 1}, {"PENDING", 6}}));
+  ASSERT_TRUE(controller.Apply(RemediationManager::Control::kResume, plan.name()).ok());
+  ASSERT_TRUE(controller.Apply(RemediationManager::Control::kAbort, plan.name()).ok());
+  controller.Restart();
+  controller.RunAll();
+  now = controller.Get(plan.name());
+  EXPECT_EQ(now.state(), v1::REMEDIATION_STATE_ABORTED);
+  EXPECT_TRUE(now.has_ended_at());
+  EXPECT_EQ(now.totals().at("CANCELLED"), 5u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      controller.Apply(RemediationManager::Control::kResume, plan.name()).status()));
+}
+
+TEST(ManagerTest, WatchersSeeTheStartTheChangesAndTheEnd) {
+  Controller controller;
+  BreakThings(controller);
+  const v1::Remediation plan = *controller.Plan("all");
+  std::vector<v1::RemediationProgress> seen;
+  int last = 0;
+  controller.manager().Watch(plan.name(), [&](auto progress, bool is_last) {
+    ASSERT_TRUE(progress.ok());
+    seen.push_back(*progress);
+    last += is_last;
+    EXPECT_LE(progress->budget_used(), progress->budget());
+  });
+  controller.Start(plan);
+  controller.RunAll();
+  ASSERT_GT(seen.size(), 3u);
+  EXPECT_EQ(seen.front().changed_size(), 7);
+  EXPECT_EQ(seen.back().state(), v1::REMEDIATION_STATE_SUCCEEDED);
+  EXPECT_EQ(last, 1);
+  absl::Status status;
+  controller.manager().Watch("remediations/none",
+                             [&](auto progress, bool) { status = progress.status(); });
+  controller.RunAll();
+  EXPECT_TRUE(absl::IsNotFound(status));
+}
+
+TEST(ManagerTest, ListsNewestFirstInPages) {
+  Controller controller;
+  BreakThings(controller);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) {
+    ids.push_back(controller.Plan("all")->id());
+    controller.executor.Advance(absl::Seconds(1));
+  }
+  v1::ListRemediationsRequest request;
+  request.set_page_size(2);
+  std::vector<std::string> listed;
+  auto list = [&] {
+    controller.manager().List(request, [&](auto response) {
+      ASSERT_TRUE(response.ok());
+      for (const v1::Remediation& r : response->remediations()) listed.push_back(r.id());
+      request.set_page_token(response->next_page_token());
+    });
+    controller.executor.RunReady();
+  };
+  list();
+  list();
+  EXPECT_THAT(listed, ElementsAre(ids[2], ids[1], ids[0]));
+  EXPECT_EQ(request.page_token(), "");
+}
+
+// The same with real threads and SQLite.
+TEST(ManagerTest, RunsOnThreadsAndSqlite) {
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(":memory:");
+  ASSERT_TRUE(store.ok()) << store.status();
+  const bool dead = false;
+  SimulatedFleet fleet(dead);
+  fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  fleet.at("c1").info.connected = false;
+  SystemClock clock;
+  SystemRandom random;
+  std::unique_ptr<Executor> executor = MakeThreadPool(4);
+  absl::StatusOr<std::unique_ptr<RemediationManager>> manager = RemediationManager::Open(
+      {fleet, **store, *executor, clock, random,
+       [](const AuditRecord&) { return absl::OkStatus(); }, kTestTreatments});
+  ASSERT_TRUE(manager.ok());
+  absl::Notification ended;
+  v1::PlanRemediationRequest request;
+  request.set_selector("all");
+  (*manager)->Plan(request, kAdmin, [&](absl::StatusOr<v1::Remediation> plan) {
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    v1::StartRemediationRequest start;
+    start.set_name(plan->name());
+    start.set_plan_hash(plan->plan_hash());
+    (*manager)->Start(start, kAdmin, [&](auto started) { ASSERT_TRUE(started.ok()); });
+    v1::ControlRemediationRequest abort;
+    abort.set_name(plan->name());
+    (*manager)->Apply(RemediationManager::Control::kAbort, abort, kAdmin, [](auto) {});
+    (*manager)->Watch(plan->name(), [&](auto progress, bool last) {
+      if (last) ended.Notify();
+    });
+  });
+  ASSERT_TRUE(ended.WaitForNotificationWithTimeout(absl::Seconds(60)));
+}
+
+}  // namespace
+}  // namespace keymedic::controller
