@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -84,10 +85,11 @@ int ExplainError(const Globals& globals, uint32_t code) {
                                                  "events around it, and tell us what it was")));
   }
   if (globals.json()) {
-    std::cout << absl::StrFormat(
-        "{\"code\":\"%s\",\"symbol\":\"%s\",\"meaning\":\"%s\",\"action\":\"%s\"}\n", hex,
-        row->symbol, absl::StrReplaceAll(row->meaning, {{"\\", "\\\\"}, {"\"", "\\\""}}),
-        absl::StrReplaceAll(row->action, {{"\\", "\\\\"}, {"\"", "\\\""}}));
+    const nlohmann::ordered_json answer = {{"code", hex},
+                                           {"symbol", std::string(row->symbol)},
+                                           {"meaning", std::string(row->meaning)},
+                                           {"action", std::string(row->action)}};
+    std::cout << answer.dump(2) << '\n';
     return kOk;
   }
   std::cout << Paint(hex, Style::kBold, globals.color()) << "  " << row->symbol << '\n';

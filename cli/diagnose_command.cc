@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "cli/diagnose.h"
+
+namespace keymedic::cli {
+
+void AddDiagnose(CLI::App& app, Globals& globals, int& exit_code) {
+  CLI::App* verb = app.add_subcommand(
+      "diagnose",
+      "Examples:\n  keymedic diagnose dlv.txt\n  keymedic diagnose client/*.txt host/*.txt "
+      "--output json\n  cscript slmgr.vbs /dlv | keymedic diagnose -\n\nReads what "
+      "slmgr, ospp.vbs, the event log and nslookup printed, and says what is wrong. Needs no "
+      "controller.\nExit code: 0 everything could be read, 1 some input is no "
+      "evidence at all, 2 usage.");
+  verb->fallthrough();
+  auto options = std::make_shared<DiagnoseOptions>();
+  verb->add_option("FILE", options->files, "captured output; - is standard input")->required();
+  verb->callback([&globals, &exit_code, options] {
+    options->json = globals.json();
+    options->color = globals.color();
+    exit_code = RunDiagnose(*options, std::cin, std::cout, std::cerr, SystemClock());
+  });
+}
+
+}  // namespace keymedic::cli

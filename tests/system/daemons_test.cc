@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Separate daemons on one machine: a controller, a lab on its socket, and agents whose plugin hosts
+// load the two role plugins as shared libraries. A fault is found, treated and verified.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/files.h"
+#include "tests/system/harness.h"
+
+namespace keymedic::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DaemonsTest : public ::testing::Test {
+ protected:
+  DaemonsTest() : controller_(workspace_) {
+    lab_ = workspace_.Start(
+        {Bin("keymedic"), "lab", "serve", Source("tests/estates/small.textproto"), "--socket",
+         workspace_.Path("lab.sock"), "--only-socket", "--speed", "600"},
+        "lab.log");
+    EXPECT_TRUE(Eventually([&] {
+      return workspace_.Log("lab.log").find("ready") != std::string::npos;
+    })) << workspace_.Log("lab.log");
+  }
+
+  std::vector<std::string> AgentCommand(const std::string& machine) const {
+    return {Bin("keymedic-agent"),
+            "--state-dir",
+            workspace_.Path(machine),
+            "--plugin-dir",
+            PluginDir(),
+            "--system",
+            absl::StrCat("lab:unix:", workspace_.Path("lab.sock"), "#", machine),
+            "--name",
+            machine};
+  }
+
+  void Enroll(const std::string& machine, const std::string& token) const {
+    ASSERT_TRUE(WriteFileAtomically(workspace_.Path("token"), token).ok());
+    std::vector<std::string> command = AgentCommand(machine);
+    command.insert(command.end(), {"enroll", "--controller", controller_.address(), "--token-file",
+                                   workspace_.Path("token")});
+    const Output output = workspace_.Run(command);
+    ASSERT_EQ(output.exit_code, 0) << output.out << output.err;
+  }
+
+  std::unique_ptr<cli::Child> StartAgent(const std::string& machine) const {
+    std::vector<std::string> command = AgentCommand(machine);
+    command.push_back("run");
+    return workspace_.Start(command, machine + ".log");
+  }
+
+  // Machines that have told their state.
+  int Reported() const {
+    int reported = 0;
+    const nlohmann::json machines =
+        workspace_.Keymedic({"machines", "list", "--output", "json"}).Json();
+    if (!machines.is_object()) return 0;
+    for (const auto& machine : machines["machines"]) reported += machine["roles"].empty() ? 0 : 1;
+    return reported;
+  }
+
+  std::set<std::string> Codes() const {
+    std::set<std::string> codes;
+    const nlohmann::json findings =
+        workspace_.Keymedic({"findings", "list", "--output", "json"}).Json();
+    if (!findings.is_object()) return codes;
+    for (const auto& finding : findings["findings"]) {
+      if (finding["severity"] == "SEVERITY_CRITICAL" || finding["severity"] == "SEVERITY_WARNING")
+        codes.insert(finding["code"]);
+    }
+    return codes;
+  }
+
+  void JoinThree() {
+    const std::string token = controller_.Token(3);
+    for (const char* machine : {"kms-1", "pc-001", "pc-002"}) {
+      Enroll(machine, token);
+      agents_[machine] = StartAgent(machine);
+    }
+    ASSERT_TRUE(Eventually([&] { return Reported() == 3; }))
+        << workspace_.Log("pc-001.log") << workspace_.Log("controller.log");
+    ASSERT_TRUE(Eventually([&] {
+      return Codes().contains("HOST_FIREWALL_CLOSED") && Codes().contains("CLIENT_KEY_NOT_GVLK");
+    })) << workspace_.Keymedic({"findings", "list"}).out
+        << workspace_.Log("kms-1.log");
+  }
+
+  nlohmann::json Plan() const {
+    const Output plan =
+        workspace_.Keymedic({"remediations", "plan", "--select", "all", "--output", "json"});
+    EXPECT_EQ(plan.exit_code, 0) << plan.err;
+    return plan.Json();
+  }
+
+  Workspace workspace_;
+  ControllerUnderTest controller_;
+  std::unique_ptr<cli::Child> lab_;
+  std::map<std::string, std::unique_ptr<cli::Child>> agents_;
+};
+
+TEST_F(DaemonsTest, AFaultIsFoundTreatedAndVerified) {
+  JoinThree();
+  const nlohmann::json plan = Plan();
+  ASSERT_TRUE(plan.is_object());
+  EXPECT_EQ(plan["targets"].size(), 3u) << plan.dump(1);
+
+  const Output wrong = workspace_.Keymedic(
+      {"remediations", "start", plan["id"], "--plan-hash", std::string(64, '0')});
+  EXPECT_EQ(wrong.exit_code, 1) << "a plan that nobody has seen must not start";
+
+  const Output started = workspace_.Keymedic(
+      {"remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"], "--watch"});
+  EXPECT_EQ(started.exit_code, 0) << started.out << started.err
+                                  << workspace_.Keymedic({"remediations", "show", plan["id"]}).out;
+  EXPECT_TRUE(Eventually([&] { return Codes().empty(); }))
+      << workspace_.Keymedic({"findings", "list"}).out;
+
+  const Output audit = workspace_.Keymedic({"audit", "list"});
+  for (const char* act : {"token.create", "machine.enroll", "remediation.plan", "remediation.start",
+                          "command.apply"}) {
+    EXPECT_THAT(audit.out, HasSubstr(act));
+  }
+  const Output again =
+      workspace_.Keymedic({"remediations", "plan", "--select", "finding=CLIENT_KEY_NOT_GVLK"});
+  EXPECT_THAT(again.out + again.err, Not(HasSubstr("pc-001"))) << "there is nothing left to treat";
+}
+
+TEST_F(DaemonsTest, KilledAgentsAndControllerEndInTheSameState) {
+  JoinThree();
+  const nlohmann::json plan = Plan();
+  const Output started =
+      workspace_.Keymedic({"remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"]});
+  ASSERT_EQ(started.exit_code, 0) << started.err;
+  for (auto& [machine, agent] : agents_) {
+    kill(agent->pid(), SIGKILL);
+    ASSERT_TRUE(Eventually([&] { return !agent->Ended().empty(); }));
+  }
+  controller_.KillAndRestart();
+  for (auto& [machine, agent] : agents_) agent = StartAgent(machine);
+  const Output watched = workspace_.Keymedic({"remediations", "watch", plan["id"]});
+  EXPECT_EQ(watched.exit_code, 0) << watched.out << watched.err
+                                  << workspace_.Keymedic({"remediations", "show", plan["id"]}).out;
+  EXPECT_TRUE(Eventually([&] { return Codes().empty(); }))
+      << workspace_.Keymedic({"findings", "list"}).out;
+}
+
+TEST_F(DaemonsTest, AnAgentDiagnosesWithoutAController) {
+  std::vector<std::string> command = AgentCommand("pc-001");
+  command.insert(command.end(), {"diagnose", "--output", "json"});
+  const Output output = workspace_.Run(command);
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("CLIENT_KEY_NOT_GVLK"));
+}
+
+TEST_F(DaemonsTest, SpentRevokedAndForeignTokensBuyNothing) {
+  const std::string token = controller_.Token(1);
+  Enroll("pc-001", token);
+  auto try_with = [&](const std::string& bad) {
+    EXPECT_TRUE(WriteFileAtomically(workspace_.Path("token"), bad).ok());
+    std::vector<std::string> command = AgentCommand("pc-002");
+    command.insert(command.end(), {"enroll", "--controller", controller_.address(), "--token-file",
+                                   workspace_.Path("token")});
+    return workspace_.Run(command);
+  };
+  const Output spent = try_with(token);
+  EXPECT_NE(spent.exit_code, 0);
+  EXPECT_THAT(spent.err, HasSubstr("token"));
+  std::string foreign = token;
+  foreign.back() = foreign.back() == '0' ? '1' : '0';  // pins another authority
+  EXPECT_NE(try_with(foreign).exit_code, 0);
+  EXPECT_NE(try_with("not a token").exit_code, 0);
+}
+
+}  // namespace
+}  // namespace keymedic::testing
