@@ -93,7 +93,7 @@ absl::StatusOr<LocalDiagnosis> DiagnoseLocally(PluginRunner& plugins, absl::Dura
   if (!list.ok()) return list.status();
   for (const auto& loaded : list->plugins()) {
     if (!loaded.has_description()) {
-      diagnosis.notes.push_back(absl::StrCat(loaded.path(), ": ", loaded.error()));
+      diagnosis.notes.push_back(loaded.error());
     }
   }
   Round round = Look(plugins, {}, timeout);

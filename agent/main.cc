@@ -227,7 +227,7 @@ void AddCommonOptions(CLI::App& app, Arguments& args) {
   app.add_option("--plugin-host", args.plugin_host, "the program keymedic-plugin-host");
   app.add_option("--system", args.system, "the machine to look at: local, or a lab's (lab:...)");
   app.add_option("--name", args.name, "how people call this machine (its host name)");
-  app.add_option("--label", args.labels, "key=value; may be repeated");
+  app.add_option("--label", args.labels, "key=value; may be repeated")->allow_extra_args(false);
 }
 
 int Main(int argc, char** argv) {

@@ -55,7 +55,7 @@ class FaultyPlugins final : public PluginRunner {
     response.add_plugins()->mutable_description()->set_name("two");
     auto& refused = *response.add_plugins();
     refused.set_path("bad.so");
-    refused.set_error("wrong version");
+    refused.set_error("bad.so: wrong version");
     return response;
   }
   absl::StatusOr<v1::CollectResponse> Collect(const std::string& plugin, const v1::CollectRequest&,
