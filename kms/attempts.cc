@@ -23,7 +23,9 @@ constexpr uint32_t kRequest = 12288;
 constexpr uint32_t kAnswer = 12289;
 constexpr uint32_t kFailure = 8198;
 constexpr uint32_t kAutomaticFailure = 8196;
-constexpr int kMaxAttempts = 8;
+constexpr size_t kMaxAttempts = 8;
+// More of them than make up the attempts that are kept; what is older cannot matter.
+constexpr size_t kMaxEventsRead = 256;
 constexpr absl::Duration kSameAttempt = absl::Minutes(1);
 constexpr absl::string_view kWindows = "55c92734-d682-4d71-983e-d6ec3f16059f";
 
@@ -254,9 +256,23 @@ void LearnIntervals(const std::vector<Answer>& answers, v1::KmsClientSection& cl
   }
 }
 
+std::vector<const EventRecord*> NewestOfAttempts(const std::vector<const EventRecord*>& events) {
+  std::vector<const EventRecord*> newest;
+  for (auto event = events.rbegin(); event != events.rend() && newest.size() < kMaxEventsRead;
+       ++event) {
+    const uint32_t id = (*event)->event_id();
+    if (id == kRequest || id == kAnswer || id == kFailure || id == kAutomaticFailure) {
+      newest.push_back(*event);
+    }
+  }
+  std::reverse(newest.begin(), newest.end());
+  return newest;
+}
+
 }  // namespace
 
-void FoldAttempts(const std::vector<const EventRecord*>& events, v1::KmsClientSection& client) {
+void FoldAttempts(const std::vector<const EventRecord*>& all_events, v1::KmsClientSection& client) {
+  const std::vector<const EventRecord*> events = NewestOfAttempts(all_events);
   std::vector<Request> batch;  // in order; failures and lone answers stand among the requests
   std::vector<Answer> answers;
   for (const EventRecord* event : events) {
@@ -273,8 +289,6 @@ void FoldAttempts(const std::vector<const EventRecord*>& events, v1::KmsClientSe
       case kFailure:
       case kAutomaticFailure:
         batch.push_back({ReadFailure(*event), {}});
-        break;
-      default:
         break;
     }
   }

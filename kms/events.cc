@@ -25,7 +25,7 @@ constexpr uint32_t kPublishFailed = 12293;
 constexpr uint32_t kPublished = 12294;
 constexpr uint32_t kDirectoryActivation = 12308;
 constexpr uint32_t kUnspecifiedError = 0x80004005;  // E_FAIL
-constexpr int kMaxObservations = 16;
+constexpr size_t kMaxObservations = 16;
 constexpr int kMaxNames = 16;
 constexpr int64_t kHostRemembersSeconds = 30 * 24 * 3600;
 constexpr size_t kDetailLimit = 200;
@@ -92,21 +92,26 @@ v1::Observation ReadObservation(const EventRecord& event) {
 
 void FoldObservations(const std::vector<const EventRecord*>& events,
                       v1::LicensingSection& licensing) {
-  std::vector<v1::Observation> seen;
-  for (const EventRecord* event : events) {
-    if (IsObservation(event->event_id())) seen.push_back(ReadObservation(*event));
+  const auto same = [](const v1::Observation& a, const v1::Observation& b) {
+    return a.event_id() == b.event_id() && a.error() == b.error();
+  };
+  std::vector<v1::Observation> seen;  // newest first
+  for (auto event = events.rbegin(); event != events.rend() && seen.size() < kMaxObservations;
+       ++event) {
+    if (!IsObservation((*event)->event_id())) continue;
+    v1::Observation observation = ReadObservation(**event);
+    const auto is_it = [&](const v1::Observation& other) { return same(other, observation); };
+    if (std::none_of(seen.begin(), seen.end(), is_it)) seen.push_back(std::move(observation));
   }
   if (seen.empty()) return;
+  std::reverse(seen.begin(), seen.end());
   std::vector<v1::Observation> known(licensing.observations().begin(),
                                      licensing.observations().end());
-  MergeNewestFirst(
-      std::move(seen), known,
-      [](const v1::Observation& a, const v1::Observation& b) {
-        return a.event_id() == b.event_id() && a.error() == b.error();
-      },
-      [](v1::Observation& known, const v1::Observation& seen) {
-        if (Displaces(seen.has_at(), seen.at(), known.has_at(), known.at())) known = seen;
-      });
+  MergeNewestFirst(std::move(seen), known, same,
+                   [](v1::Observation& known, const v1::Observation& seen) {
+                     if (Displaces(seen.has_at(), seen.at(), known.has_at(), known.at()))
+                       known = seen;
+                   });
   if (known.size() > kMaxObservations) known.resize(kMaxObservations);
   licensing.mutable_observations()->Assign(known.begin(), known.end());
 }
@@ -121,7 +126,9 @@ void FoldDirectoryActivation(const EventRecord& event, v1::KmsClientSection& cli
   }
 }
 
-void FoldPublication(const EventRecord& event, v1::KmsHostSection& host) {
+using Index = absl::flat_hash_map<std::string, int>;  // of a repeated field, by its key
+
+void FoldPublication(const EventRecord& event, Index& index, v1::KmsHostSection& host) {
   const std::string text = EventText(event);
   v1::DnsPublication seen;
   seen.set_domain(FindDomain(text));
@@ -131,12 +138,12 @@ void FoldPublication(const EventRecord& event, v1::KmsHostSection& host) {
     seen.set_error(error != 0 ? error : kUnspecifiedError);
   }
   if (event.has_time()) *seen.mutable_at() = event.time();
-  for (v1::DnsPublication& known : *host.mutable_publications()) {
-    if (known.domain() != seen.domain()) continue;
-    if (Displaces(seen.has_at(), seen.at(), known.has_at(), known.at())) known = std::move(seen);
-    return;
+  auto [at, is_new] = index.try_emplace(seen.domain(), host.publications_size());
+  v1::DnsPublication& known =
+      is_new ? *host.add_publications() : *host.mutable_publications(at->second);
+  if (is_new || Displaces(seen.has_at(), seen.at(), known.has_at(), known.at())) {
+    known = std::move(seen);
   }
-  *host.add_publications() = std::move(seen);
 }
 
 void AddName(std::string name, v1::RequestSummary& request) {
@@ -147,9 +154,7 @@ void AddName(std::string name, v1::RequestSummary& request) {
   request.add_machine_names(std::move(name));
 }
 
-using RequestIndex = absl::flat_hash_map<std::string, int>;  // by CMID, into host.requests
-
-void FoldRequest(const EventRecord& event, RequestIndex& index, v1::KmsHostSection& host) {
+void FoldRequest(const EventRecord& event, Index& index, v1::KmsHostSection& host) {
   const std::string text = EventText(event);
   const PayloadFields fields(text);
   const std::optional<uint32_t> error = fields.code(0);
@@ -203,15 +208,18 @@ void FoldClientEvents(std::span<const EventRecord> events, v1::KmsClientSection&
 }
 
 void FoldHostEvents(std::span<const EventRecord> events, v1::KmsHostSection& host) {
-  RequestIndex index;
+  Index requests, publications;
   for (int i = 0; i < host.requests_size(); ++i) {
-    index.emplace(host.requests(i).client_machine_id(), i);
+    requests.emplace(host.requests(i).client_machine_id(), i);
+  }
+  for (int i = 0; i < host.publications_size(); ++i) {
+    publications.emplace(host.publications(i).domain(), i);
   }
   for (const EventRecord* event : InOrder(events)) {
     if (event->event_id() == kRequestProcessed) {
-      FoldRequest(*event, index, host);
+      FoldRequest(*event, requests, host);
     } else if (IsHostEvent(event->event_id())) {
-      FoldPublication(*event, host);
+      FoldPublication(*event, publications, host);
     }
   }
   ForgetOldRequests(host);

@@ -7,69 +7,16 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kms/event_text.h"
+#include "kms/events_testing.h"
 
 namespace keymedic::kms {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 using v1::EventRecord;
-
-constexpr char kCmid[] = "36f27b39-2fd5-440b-be67-a09996d27a38";
-constexpr char kOtherCmid[] = "11111111-2222-3333-4444-555555555555";
-constexpr char kSku[] = "68531fb9-5511-4989-97be-d11a0f55633f";
-constexpr char kSpp[] = "Microsoft-Windows-Security-SPP";
-constexpr int64_t kNoon = 1'760'000'000;
-
-// As people paste it: no time, no record id.
-EventRecord Pasted(uint32_t id, std::vector<std::string> data) {
-  EventRecord event;
-  event.set_event_id(id);
-  event.set_provider(kSpp);
-  for (std::string& text : data) event.add_data(std::move(text));
-  return event;
-}
-
-// As a log gives it.
-EventRecord Logged(uint32_t id, int64_t seconds, std::string data) {
-  static uint64_t record_id = 0;
-  EventRecord event = Pasted(id, {std::move(data)});
-  event.set_channel("Application");
-  event.set_record_id(++record_id);
-  event.mutable_time()->set_seconds(seconds);
-  return event;
-}
-
-std::string RequestText(std::string error, std::string host = "kms.contoso.example:1688",
-                        std::string sku = kSku) {
-  return absl::StrCat(error, ", 0x00000000, ", host, ", ", kCmid, ", 2025/10/09 08:53, 0, 2, 972, ",
-                      sku, ", 25");
-}
-
-constexpr char kBound[] = "0x00000000, 0x00000000, 1, 0, 30, 120, 10080, 2025/10/09 08:53";
-constexpr char kTooFew[] = "0x0, 0x4000008, 0, 0, 4, 120, 10080, 2025/10/09 08:53";
-
-struct Client {
-  v1::KmsClientSection client;
-  v1::LicensingSection licensing;
-
-  Client& Fold(const std::vector<EventRecord>& events) {
-    FoldClientEvents(events, client, licensing);
-    return *this;
-  }
-  std::string Text() const { return client.DebugString() + licensing.DebugString(); }
-  const v1::ActivationAttempt& newest() const { return client.attempts(0); }
-};
-
-v1::KmsHostSection FoldHost(const std::vector<EventRecord>& events) {
-  v1::KmsHostSection host;
-  FoldHostEvents(events, host);
-  return host;
-}
 
 TEST(IsLicensingEventTest, KnowsIdsAndProviders) {
   EXPECT_TRUE(IsLicensingEvent(Pasted(12288, {})));
@@ -297,6 +244,21 @@ TEST(ClientEventsTest, KeepsTheNewestEight) {
   EXPECT_EQ(c.client.attempts(7).at().seconds(), kNoon + 7200 * 12);
 }
 
+TEST(ClientEventsTest, AFloodOfEventsIsReadInLinearTime) {
+  std::vector<EventRecord> events;
+  for (int i = 0; i < 200000; ++i) {
+    events.push_back(Pasted(i % 3 == 0   ? 12288
+                            : i % 3 == 1 ? 8208
+                                         : 12293,
+                            {absl::StrCat("0x", absl::Hex(0x80000000u + i), ", 0, h", i, ".x")}));
+  }
+  Client c;
+  c.Fold(events);
+  EXPECT_EQ(c.newest().error(), 0x80000000u + 199998);
+  EXPECT_EQ(c.licensing.observations(0).error(), 0x80000000u + 199999);
+  EXPECT_GT(FoldHost(events).publications_size(), 60000);
+}
+
 TEST(ClientEventsTest, FailuresInEveryTextThatIsSeen) {
   struct Case {
     uint32_t id;
@@ -420,94 +382,6 @@ TEST(ObservationTest, DirectoryActivation) {
   EXPECT_EQ(c.licensing.observations(0).event_id(), 12308u);
 }
 
-TEST(HostEventsTest, RequestsAreSummedUpByClientMachineId) {
-  const auto request = [](int64_t at, std::string error, std::string name, std::string cmid) {
-    return Logged(12290, at,
-                  absl::StrCat(error, ",25,", name, ",", cmid, ",2025/10/9 8:53,0,2,41520,", kSku));
-  };
-  const auto host = FoldHost({request(kNoon, "0x00000000", "pc-1", kCmid),
-                              request(kNoon + 60, "0xC004F042", "PC-2.contoso.example", kCmid),
-                              request(kNoon + 30, "0x00000000", "PC-1", kCmid),
-                              request(kNoon + 10, "0x00000000", "pc-3", kOtherCmid)});
-  ASSERT_THAT(host.requests(), SizeIs(2));
-  EXPECT_EQ(host.requests(0).client_machine_id(), kOtherCmid);
-  const auto& twins = host.requests(1);
-  EXPECT_THAT(twins.machine_names(), ElementsAre("pc-1", "PC-2.contoso.example"));
-  EXPECT_EQ(twins.last_error(), 0xC004F042u);
-  EXPECT_EQ(twins.last_at().seconds(), kNoon + 60);
-  EXPECT_EQ(twins.activation_id(), kSku);
-  EXPECT_EQ(twins.required_count(), 25u);
-}
-
-TEST(HostEventsTest, RealPayloadsAndRemovedValues) {
-  auto host = FoldHost({Pasted(12290, {"An activation request has been processed.\nInfo:\n"
-                                       "0xC004F06C,5,<KMS Client name>,"
-                                       "36f27b39-2fd5-440b-be67-a09996d27a38,2010/9/29 21:46,0,2,"
-                                       "41520,68531fb9-5511-4989-97be-d11a0f55633f"})});
-  ASSERT_THAT(host.requests(), SizeIs(1));
-  EXPECT_EQ(host.requests(0).client_machine_id(), kCmid);
-  EXPECT_THAT(host.requests(0).machine_names(), IsEmpty());
-  EXPECT_EQ(host.requests(0).last_error(), 0xC004F06Cu);
-  EXPECT_EQ(host.requests(0).required_count(), 5u);
-
-  host = FoldHost({Pasted(12290, {"0xC004F015"})});
-  ASSERT_THAT(host.requests(), SizeIs(1));
-  EXPECT_EQ(host.requests(0).client_machine_id(), "");
-  EXPECT_EQ(host.requests(0).last_error(), 0xC004F015u);
-}
-
-TEST(HostEventsTest, LimitsNamesAndForgetsAfterThirtyDays) {
-  std::vector<EventRecord> events;
-  for (int i = 0; i < 40; ++i) {
-    events.push_back(
-        Logged(12290, kNoon + i,
-               absl::StrCat("0x0,25,pc-", i, ",", kCmid, ",2025/10/9 8:53,0,2,1,", kSku)));
-  }
-  const int64_t later = kNoon + 31 * 24 * 3600;
-  v1::KmsHostSection host = FoldHost(events);
-  EXPECT_THAT(host.requests(0).machine_names(), SizeIs(16));
-  const std::string before = host.DebugString();
-  FoldHostEvents(events, host);
-  EXPECT_EQ(host.DebugString(), before);
-  const std::vector<EventRecord> newer = {
-      Logged(12290, later, absl::StrCat("0x0,25,pc,", kOtherCmid))};
-  FoldHostEvents(newer, host);
-  ASSERT_THAT(host.requests(), SizeIs(1));
-  EXPECT_EQ(host.requests(0).client_machine_id(), kOtherCmid);
-  FoldHostEvents(events, host);
-  EXPECT_THAT(host.requests(), SizeIs(1));
-}
-
-TEST(HostEventsTest, PublicationsByDomainNewestStands) {
-  auto host = FoldHost({Pasted(12293, {"Publishing the Key Managment Service (KMS) to DNS in the "
-                                       "'contoso.com' domain failed.\nInfo:\n0x80072338"})});
-  ASSERT_THAT(host.publications(), SizeIs(1));
-  EXPECT_EQ(host.publications(0).domain(), "contoso.com");
-  EXPECT_EQ(host.publications(0).error(), 0x80072338u);
-
-  const std::vector<EventRecord> events = {
-      Logged(12293, kNoon, "0x80072338, Contoso.com"),
-      Logged(12294, kNoon + 86400, "contoso.com"),
-      Logged(12294, kNoon, "fabrikam.example"),
-      Logged(12293, kNoon + 50, "0x8007232D, fabrikam.example"),
-      Logged(12293, kNoon, "0x80072338, corp"),
-  };
-  host = FoldHost(events);
-  ASSERT_THAT(host.publications(), SizeIs(3));
-  EXPECT_EQ(host.publications(0).error(), 0u);
-  EXPECT_EQ(host.publications(1).domain(), "corp");
-  EXPECT_EQ(host.publications(2).error(), 0x8007232Du);
-  const std::string before = host.DebugString();
-  FoldHostEvents(events, host);
-  EXPECT_EQ(host.DebugString(), before);
-}
-
-TEST(HostEventsTest, AFailureWithoutACodeIsStillAFailure) {
-  const auto host = FoldHost({Pasted(12293, {"failed"})});
-  ASSERT_THAT(host.publications(), SizeIs(1));
-  EXPECT_NE(host.publications(0).error(), 0u);
-}
-
 TEST(GarbageTest, IsSurvivedAndInventsNothing) {
   std::string bytes;
   for (int i = 0; i < 100000; ++i) bytes.push_back(static_cast<char>((i * 7919) >> 3));
@@ -534,41 +408,6 @@ TEST(GarbageTest, IsSurvivedAndInventsNothing) {
       EXPECT_TRUE(again.ParseFromString(host.SerializeAsString()));
     }
   }
-}
-
-TEST(EventTextTest, HostsAndPorts) {
-  const auto split = [](absl::string_view text) {
-    const HostPort parsed = SplitHostPort(text);
-    return absl::StrCat(parsed.host, "|", parsed.port ? absl::StrCat(*parsed.port) : "none");
-  };
-  EXPECT_EQ(split("kms.contoso.example:1688"), "kms.contoso.example|1688");
-  EXPECT_EQ(split(" 10.0.0.1:80 "), "10.0.0.1|80");
-  EXPECT_EQ(split("kms"), "kms|none");
-  EXPECT_EQ(split("[2001:db8::1]:1688"), "2001:db8::1|1688");
-  EXPECT_EQ(split("[2001:db8::1]"), "2001:db8::1|none");
-  EXPECT_EQ(split("2001:db8::1"), "2001:db8::1|none");
-  EXPECT_EQ(split("<KMS Host FQDN>:1688"), "|1688");
-  EXPECT_EQ(split("kms:0"), "kms|none");
-  EXPECT_EQ(split("kms:70000"), "kms|none");
-  EXPECT_EQ(split(""), "|none");
-}
-
-TEST(EventTextTest, DomainsInEveryLanguage) {
-  EXPECT_EQ(FindDomain("in the 'corp' domain failed"), "corp");
-  EXPECT_EQ(FindDomain("in der Domäne \"contoso.com\" ist fehlgeschlagen. Info: 0x80072338"),
-            "contoso.com");
-  EXPECT_EQ(FindDomain("在“contoso.com”域中将密钥管理服务(KMS)发布到 DNS 失败"), "contoso.com");
-  EXPECT_EQ(FindDomain("dans le domaine « contoso.com » a échoué."), "contoso.com");
-  EXPECT_EQ(FindDomain("on 2025.10.09 in the <domain> domain failed."), "");
-  EXPECT_EQ(FindDomain("0x80072338"), "");
-}
-
-TEST(EventTextTest, OneLineIsValidAndCutBetweenCharacters) {
-  EXPECT_EQ(OneLine("  a \r\n\t b\x01 ", 80), "a b");
-  EXPECT_EQ(OneLine("\xC3\xA4\xC3\xA4", 3), "\xC3\xA4");
-  EXPECT_EQ(OneLine("\xC3", 3), "?");
-  EXPECT_EQ(OneLine("\xED\xA0\x80", 9), "???");
-  EXPECT_EQ(OneLine("\xE6\x9F\x90", 9), "\xE6\x9F\x90");
 }
 
 }  // namespace
