@@ -152,7 +152,7 @@ TEST(ManagerTest, PlanStartVerifyEnd) {
   ASSERT_TRUE(controller.started.ok()) << controller.started.status();
   const v1::Remediation end = controller.Get(plan->name());
   EXPECT_EQ(end.state(), v1::REMEDIATION_STATE_SUCCEEDED);
-  EXPECT_EQ(Totals(end), (Totalled{{"SUCCEEDED", 7}}));
+  EXPECT_EQ(Totals(end), (Totalled{{"succeeded", 7}}));
   EXPECT_TRUE(controller.fleet.Findings().empty());
   for (const auto& [what, times] : controller.fleet.effects) EXPECT_EQ(times, 1) << what;
   EXPECT_EQ(controller.fleet.effects.size(), 10u);
@@ -241,7 +241,7 @@ TEST(ManagerTest, ADeathInAnyWriteEndsInTheSameTotalsAndEachEffectHappensOnce) {
     }
     const v1::Remediation end = controller.Get(plan.name());
     ASSERT_EQ(end.state(), v1::REMEDIATION_STATE_SUCCEEDED) << end.ShortDebugString();
-    ASSERT_EQ(Totals(end), (Totalled{{"SUCCEEDED", 7}}));
+    ASSERT_EQ(Totals(end), (Totalled{{"succeeded", 7}}));
     ASSERT_EQ(controller.fleet.effects.size(), 10u);
     for (const auto& [what, times] : controller.fleet.effects) ASSERT_EQ(times, 1) << what;
     for (const char* id : {"h1", "a1", "a2", "a3", "b1", "b2", "b3"}) {
@@ -264,7 +264,7 @@ TEST(ManagerTest, AStoreThatRefusesMakesItStandStillUntilItTakesWritesAgain) {
   controller.store.refuse = absl::OkStatus();
   controller.executor.Advance(RemediationManager::kRetry);
   controller.RunAll();
-  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"SUCCEEDED", 7}}));
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"succeeded", 7}}));
   for (const auto& [what, times] : controller.fleet.effects) EXPECT_EQ(times, 1) << what;
 }
 
@@ -280,7 +280,7 @@ TEST(ManagerTest, FailuresUseUpTheBudgetAndStop) {
   controller.RunAll();
   const v1::Remediation end = controller.Get(plan.name());
   EXPECT_EQ(end.state(), v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
-  EXPECT_EQ(Totals(end), (Totalled{{"SUCCEEDED", 1}, {"FAILED", 3}, {"CANCELLED", 6}}));
+  EXPECT_EQ(Totals(end), (Totalled{{"succeeded", 1}, {"failed", 3}, {"cancelled", 6}}));
 }
 
 TEST(ManagerTest, ASilentMachineEndsAsUnknownByItsDeadline) {
@@ -290,7 +290,7 @@ TEST(ManagerTest, ASilentMachineEndsAsUnknownByItsDeadline) {
   controller.Start(plan);
   controller.executor.RunReady();  // sent, and never answered
   controller.executor.Advance(absl::Minutes(6));
-  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"UNKNOWN", 1}}));
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"unknown", 1}}));
 }
 
 TEST(ManagerTest, AMachineThatIsAwayIsTreatedWhenItComesBack) {
@@ -301,11 +301,11 @@ TEST(ManagerTest, AMachineThatIsAwayIsTreatedWhenItComesBack) {
   EXPECT_EQ(plan.targets(0).state(), v1::TARGET_STATE_QUEUED_OFFLINE);
   controller.Start(plan);
   controller.RunAll();
-  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"QUEUED_OFFLINE", 1}}));
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"queued-offline", 1}}));
   controller.executor.Advance(absl::Minutes(2));
   controller.fleet.Reconnect("c1");
   controller.RunAll();
-  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"SUCCEEDED", 1}}));
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"succeeded", 1}}));
 }
 
 TEST(ManagerTest, PauseResumeAndAbortOutliveARestart) {
@@ -321,7 +321,7 @@ TEST(ManagerTest, PauseResumeAndAbortOutliveARestart) {
   v1::Remediation now = controller.Get(plan.name());
   EXPECT_EQ(now.state(), v1::REMEDIATION_STATE_PAUSED);
   EXPECT_EQ(now.reason(), "a person said so");
-  EXPECT_EQ(Totals(now), (Totalled{{"SUCCEEDED", 1}, {"PENDING", 6}}));
+  EXPECT_EQ(Totals(now), (Totalled{{"succeeded", 1}, {"pending", 6}}));
   ASSERT_TRUE(controller.Apply(RemediationManager::Control::kResume, plan.name()).ok());
   ASSERT_TRUE(controller.Apply(RemediationManager::Control::kAbort, plan.name()).ok());
   controller.Restart();
@@ -329,7 +329,7 @@ TEST(ManagerTest, PauseResumeAndAbortOutliveARestart) {
   now = controller.Get(plan.name());
   EXPECT_EQ(now.state(), v1::REMEDIATION_STATE_ABORTED);
   EXPECT_TRUE(now.has_ended_at());
-  EXPECT_EQ(now.totals().at("CANCELLED"), 5u);
+  EXPECT_EQ(now.totals().at("cancelled"), 5u);
   EXPECT_TRUE(absl::IsFailedPrecondition(
       controller.Apply(RemediationManager::Control::kResume, plan.name()).status()));
 }

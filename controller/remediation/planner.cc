@@ -125,7 +125,9 @@ class Drafter {
     return selector_.Matches(*machines_.at(machine_id), findings);
   }
 
+  // A finding whose cause is among what is to be treated stands under that cause.
   void Untreatable(size_t i, absl::string_view why) {
+    if (CauseOf(i) != kNone && selected_[CauseOf(i)] && treated_on_[CauseOf(i)].empty()) return;
     v1::Finding& finding = *draft_.remediation.add_untreatable();
     finding = view_.findings[i];
     finding.set_why_untreatable(std::string(why));

@@ -185,6 +185,22 @@ TEST_F(PlannerTest, ApprovalIsGivenByNameAndNeverImplied) {
   EXPECT_THAT(Actions(plan.targets(0)), ElementsAre("reset_machine_id", "activate"));
 }
 
+TEST_F(PlannerTest, ACauseMayBeTreatedOnAnotherMachine) {
+  // c1 keeps the id, c2 gets a new one.
+  v1::Finding& cause = AddFinding("CLIENT_DUPLICATE_CMID", "c1", {"reset_machine_id", "activate"});
+  for (v1::Treatment& treatment : *cause.mutable_treatments()) treatment.set_machine_id("c2");
+  AddFollower("CLIENT_DUPLICATE_CMID", "c2", {"reset_machine_id", "activate"},
+              "CLIENT_DUPLICATE_CMID", "c1");
+  v1::Remediation plan = DraftOf("all");
+  EXPECT_EQ(plan.targets_size(), 0);
+  EXPECT_EQ(plan.untreatable_size(), 1);
+  request_.add_approve("reset_machine_id");
+  plan = DraftOf("all");
+  ASSERT_THAT(Machines(plan), ElementsAre("c2"));
+  EXPECT_THAT(plan.targets(0).after(), IsEmpty());
+  EXPECT_THAT(plan.targets(0).finding_codes(), ElementsAre("CLIENT_DUPLICATE_CMID"));
+}
+
 TEST_F(PlannerTest, WhatNothingTreatsIsSaidWithItsReason) {
   AddFinding("CLIENT_EDITION_NOT_VOLUME", "c1", {}).set_why_untreatable("no volume key for Home");
   AddFinding("DNS_SRV_STALE", "", {}).set_subject("_vlmcs._tcp.contoso.example");
@@ -234,7 +250,7 @@ TEST_F(PlannerTest, CheckFillsThePlan) {
   EXPECT_EQ(c1.steps(1).changes(0).after(), "3V66T");
   EXPECT_EQ(c1.steps(1).check_digest(), "d");
   EXPECT_TRUE(c1.steps(2).unchecked());  // depends on the new key
-  EXPECT_EQ(plan.totals().at("NO_CHANGE"), 1u);
+  EXPECT_EQ(plan.totals().at("no-change"), 1u);
 }
 
 TEST_F(PlannerTest, ARefusedCheckTakesItsTargetAndWhatWaitsForItOutOfThePlan) {

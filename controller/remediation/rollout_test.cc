@@ -76,7 +76,7 @@ TEST(RolloutTest, HostsThenCanaryThenWaves) {
   Succeed(rollout, last, kStart);
   EXPECT_TRUE(rollout.ended());
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_SUCCEEDED);
-  EXPECT_EQ(rollout.remediation().totals().at("SUCCEEDED"), 4u);
+  EXPECT_EQ(rollout.remediation().totals().at("succeeded"), 4u);
 }
 
 TEST(RolloutTest, TheBudgetLimitsWhatIsInFlightAndStopsTheRest) {
@@ -89,7 +89,7 @@ TEST(RolloutTest, TheBudgetLimitsWhatIsInFlightAndStopsTheRest) {
   rollout.Result(Answer(second, v1::OUTCOME_FAILED), kStart);
   EXPECT_TRUE(rollout.ended());
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
-  EXPECT_EQ(rollout.remediation().totals().at("CANCELLED"), 3u);
+  EXPECT_EQ(rollout.remediation().totals().at("cancelled"), 3u);
   EXPECT_THAT(rollout.remediation().reason(), HasSubstr("error budget of 2"));
 }
 
@@ -99,7 +99,7 @@ TEST(RolloutTest, ALostCanaryStopsTheRollout) {
   rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_FAILED);
   EXPECT_THAT(rollout.remediation().reason(), HasSubstr("canary pc-0"));
-  EXPECT_EQ(StateOf(rollout, 2), "CANCELLED");
+  EXPECT_EQ(StateOf(rollout, 2), "cancelled");
 }
 
 TEST(RolloutTest, WhatWaitsForAFailedHostIsSkippedWithTheReason) {
@@ -108,8 +108,8 @@ TEST(RolloutTest, WhatWaitsForAFailedHostIsSkippedWithTheReason) {
   Rollout rollout(remediation);
   Rollout::Effects effects = rollout.Start(kStart);
   effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
-  EXPECT_EQ(StateOf(rollout, 1), "SKIPPED");
-  EXPECT_EQ(rollout.remediation().targets(1).message(), "pc-0 comes first and ended as FAILED");
+  EXPECT_EQ(StateOf(rollout, 1), "skipped");
+  EXPECT_EQ(rollout.remediation().targets(1).message(), "pc-0 comes first and ended as failed");
   ASSERT_EQ(effects.sends.size(), 1u);
   EXPECT_EQ(effects.sends[0].target, 2u);
 }
@@ -121,7 +121,7 @@ TEST(RolloutTest, TargetsThatWaitForEachOtherEnd) {
   Rollout rollout(remediation);
   rollout.Start(kStart);
   EXPECT_TRUE(rollout.ended());
-  EXPECT_EQ(rollout.remediation().totals().at("SKIPPED"), 2u);
+  EXPECT_EQ(rollout.remediation().totals().at("skipped"), 2u);
 }
 
 TEST(RolloutTest, AStillFoundProblemFailsAtItsDeadlineAndIsUndoneBackwards) {
@@ -131,14 +131,14 @@ TEST(RolloutTest, AStillFoundProblemFailsAtItsDeadlineAndIsUndoneBackwards) {
   EXPECT_EQ(effects.sends.at(0).command.id(), "r-1/0/1/apply1");
   effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED, "back_1"), kStart);
   rollout.Collected("m0", effects.looks.at(0).collect_id, {"BROKEN", "OTHER"}, kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "VERIFYING");
+  EXPECT_EQ(StateOf(rollout, 0), "verifying");
   EXPECT_EQ(rollout.Tick(kStart + absl::Seconds(3)).looks.size(), 1u);  // it looks again
   effects = rollout.Tick(kStart + absl::Seconds(121));
   EXPECT_EQ(effects.sends.at(0).command.action(), "back_1");
   effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
   EXPECT_EQ(effects.sends.at(0).command.action(), "back_0");
   rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "ROLLED_BACK");
+  EXPECT_EQ(StateOf(rollout, 0), "rolled-back");
   EXPECT_THAT(rollout.remediation().targets(0).message(), HasSubstr("still found: BROKEN; undone"));
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_FAILED);
 }
@@ -148,7 +148,7 @@ TEST(RolloutTest, WhatCannotBeUndoneStaysFailed) {
   Rollout::Effects effects = rollout.Start(kStart);
   effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
   rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "FAILED");
+  EXPECT_EQ(StateOf(rollout, 0), "failed");
   EXPECT_THAT(rollout.remediation().targets(0).message(), HasSubstr("cannot be undone: ensure_0"));
 }
 
@@ -161,7 +161,7 @@ TEST(RolloutTest, ACutOffStepIsLookedAtBeforeItIsTriedAgain) {
   EXPECT_EQ(effects.sends.at(0).command.id(), "r-1/0/0/apply2");
   effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_INTERRUPTED), kStart);
   effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_NO_CHANGE), kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "VERIFYING");
+  EXPECT_EQ(StateOf(rollout, 0), "verifying");
   EXPECT_EQ(rollout.remediation().targets(0).steps(0).outcome(), v1::OUTCOME_CHANGED);
 }
 
@@ -170,10 +170,10 @@ TEST(RolloutTest, LostAfterTheSendIsUnknownAndALateAnswerIsKept) {
   const Rollout::Send send = rollout.Start(kStart).sends.at(0);
   EXPECT_EQ(rollout.NextDeadline(), kStart + absl::Minutes(5));
   rollout.Tick(kStart + absl::Minutes(5));
-  EXPECT_EQ(StateOf(rollout, 0), "UNKNOWN");
+  EXPECT_EQ(StateOf(rollout, 0), "unknown");
   const Rollout::Effects late = rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart);
   EXPECT_THAT(late.targets, ElementsAre(0));
-  EXPECT_EQ(StateOf(rollout, 0), "UNKNOWN");
+  EXPECT_EQ(StateOf(rollout, 0), "unknown");
   EXPECT_THAT(rollout.remediation().targets(0).steps(0).message(), HasSubstr("CHANGED"));
 }
 
@@ -181,13 +181,13 @@ TEST(RolloutTest, AMachineThatIsAwayWaitsWithoutAUnitOfTheBudget) {
   Rollout rollout(MakeRemediation({1}, 1));
   Rollout::Send send = rollout.Start(kStart).sends.at(0);
   rollout.NotSent(0, send.command.id(), kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "QUEUED_OFFLINE");
+  EXPECT_EQ(StateOf(rollout, 0), "queued-offline");
   EXPECT_EQ(rollout.budget_used(), 0u);
   EXPECT_EQ(rollout.Connected("m0", kStart).sends.size(), 1u);
-  EXPECT_EQ(StateOf(rollout, 0), "SENT");
+  EXPECT_EQ(StateOf(rollout, 0), "sent");
   rollout.NotSent(0, send.command.id(), kStart);
   rollout.Tick(kStart + absl::Minutes(5));
-  EXPECT_EQ(StateOf(rollout, 0), "SKIPPED");
+  EXPECT_EQ(StateOf(rollout, 0), "skipped");
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_SUCCEEDED);
 }
 
@@ -199,7 +199,7 @@ TEST(RolloutTest, AReconnectSendsTheSameCommandAgainAndARepeatChangesNothing) {
   EXPECT_FALSE(again.first);
   rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart);
   const Rollout::Effects repeated = rollout.Result(Answer(send, v1::OUTCOME_FAILED), kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "VERIFYING");
+  EXPECT_EQ(StateOf(rollout, 0), "verifying");
   EXPECT_THAT(repeated.targets, ElementsAre(0));
   EXPECT_TRUE(repeated.audit.empty());
 }
@@ -210,7 +210,7 @@ TEST(RolloutTest, PauseLetsFlightsLandAndResumeGoesOn) {
   rollout.Pause("lunch", kStart);
   effects = Succeed(rollout, effects.sends.at(0), kStart);
   EXPECT_TRUE(effects.sends.empty());
-  EXPECT_EQ(StateOf(rollout, 0), "SUCCEEDED");
+  EXPECT_EQ(StateOf(rollout, 0), "succeeded");
   EXPECT_EQ(rollout.remediation().reason(), "lunch");
   EXPECT_EQ(rollout.Resume(kStart).sends.size(), 1u);
 }
@@ -220,14 +220,14 @@ TEST(RolloutTest, AbortTellsWhatRanAllTheSame) {
   Rollout::Effects effects = rollout.Start(kStart);
   ASSERT_EQ(effects.sends.size(), 3u);
   rollout.Abort("wrong site", kStart);
-  EXPECT_EQ(StateOf(rollout, 3), "CANCELLED");
+  EXPECT_EQ(StateOf(rollout, 3), "cancelled");
   EXPECT_FALSE(rollout.ended());
   rollout.Result(Answer(effects.sends[0], v1::OUTCOME_CHANGED), kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "RAN_DESPITE_CANCEL");
+  EXPECT_EQ(StateOf(rollout, 0), "ran-despite-cancel");
   rollout.Result(Answer(effects.sends[1], v1::OUTCOME_NO_CHANGE), kStart);
-  EXPECT_EQ(StateOf(rollout, 1), "CANCELLED");
+  EXPECT_EQ(StateOf(rollout, 1), "cancelled");
   rollout.NotSent(2, effects.sends[2].command.id(), kStart);
-  EXPECT_EQ(StateOf(rollout, 2), "CANCELLED");
+  EXPECT_EQ(StateOf(rollout, 2), "cancelled");
   EXPECT_TRUE(rollout.ended());
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_ABORTED);
 }
@@ -240,7 +240,7 @@ TEST(RolloutTest, StepsThatCheckFoundDoneAreNotSent) {
   const Rollout::Send send = rollout.Start(kStart).sends.at(0);
   EXPECT_EQ(send.command.action(), "ensure_1");
   Succeed(rollout, send, kStart);
-  EXPECT_EQ(StateOf(rollout, 0), "SUCCEEDED");
+  EXPECT_EQ(StateOf(rollout, 0), "succeeded");
 }
 
 TEST(StatesTest, CommandIdsRoundTripAndRefuseOthers) {

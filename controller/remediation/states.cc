@@ -6,8 +6,10 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -49,7 +51,8 @@ bool IsGood(v1::TargetState state) {
 }
 
 std::string StateName(v1::TargetState state) {
-  return std::string(absl::StripPrefix(v1::TargetState_Name(state), "TARGET_STATE_"));
+  const absl::string_view name = absl::StripPrefix(v1::TargetState_Name(state), "TARGET_STATE_");
+  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", "-"}});
 }
 
 std::string OutcomeName(v1::Outcome outcome) {

@@ -26,8 +26,9 @@ bool IsGood(v1::TargetState state);
 // Its work is over. An aborted remediation ends when its last target in flight does.
 inline bool IsEnded(const v1::Remediation& remediation) { return remediation.has_ended_at(); }
 
-// "SUCCEEDED", "NO_CHANGE": the keys of Remediation.totals.
+// "succeeded", "no-change": the keys of Remediation.totals.
 std::string StateName(v1::TargetState state);
+// "CHANGED".
 std::string OutcomeName(v1::Outcome outcome);
 
 // The states that occur among `remediation.targets`, counted, into `remediation.totals`.
