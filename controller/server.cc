@@ -16,6 +16,7 @@
 #include "controller/audit.h"
 #include "controller/policy.h"
 #include "controller/remediation/manager.h"
+#include "controller/remediation/remediation_service.h"
 #include "controller/services/admin_services.h"
 #include "controller/services/agent_service.h"
 #include "controller/services/fleet_service.h"
@@ -23,6 +24,7 @@
 #include "controller/trust/authority.h"
 #include "controller/trust/authorization.h"
 #include "controller/trust/tokens.h"
+#include "kms/tables.h"
 
 namespace keymedic::controller {
 namespace {
@@ -90,9 +92,18 @@ absl::Status Server::Parts::Open() {
   tokens = std::make_unique<Tokens>(*store, deps.clock, deps.random, authority.ca_sha256());
   KM_ASSIGN_OR_RETURN(const v1::Policy policy, LoadPolicy(*store));
   KM_ASSIGN_OR_RETURN(fleet, Fleet::Open(*store, deps.clock, options.fleet, policy));
-  KM_ASSIGN_OR_RETURN(remediations, RemediationManager::Open(*store, *fleet, *audit, deps.clock,
-                                                             deps.random, deps.executor));
-  fleet->SetListener(remediations.get());
+  KM_ASSIGN_OR_RETURN(remediations, RemediationManager::Open(
+                                        {.fleet = *fleet,
+                                         .store = *store,
+                                         .executor = deps.executor,
+                                         .clock = deps.clock,
+                                         .random = deps.random,
+                                         .audit =
+                                             [this](const AuditRecord& record) {
+                                               return audit->Append(record.actor, record.act,
+                                                                    record.object, record.detail);
+                                             },
+                                         .treatments = kms::TreatmentRows()}));
   return absl::OkStatus();
 }
 
@@ -104,7 +115,10 @@ absl::Status Server::Parts::Listen() {
   access_service = std::make_unique<AccessServiceImpl>(*tokens, *audit);
   policy_service = std::make_unique<PolicyServiceImpl>(*store, fleet->diagnosis(), *audit);
   audit_service = std::make_unique<AuditServiceImpl>(*audit);
-  remediation_service = MakeRemediationService(*remediations);
+  remediation_service =
+      MakeRemediationService(*remediations, [](const grpc::CallbackServerContext& context) {
+        return PeerIdentity(*context.auth_context()).uri;
+      });
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -151,7 +165,6 @@ void Server::Shutdown() {
                                absl::ToChronoMilliseconds(parts_->options.shutdown_grace));
       parts_->server->Wait();
     }
-    if (parts_->fleet != nullptr) parts_->fleet->SetListener(nullptr);
     // What streams left with the store speaks to the fleet when it is done: wait for the last.
     if (parts_->store != nullptr) (void)parts_->store->Commit({});
   });

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole controller over real mutual TLS, on a port of its own.
+#include "controller/server.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/join_token.h"
+#include "base/x509.h"
+#include "controller/audit.h"
+#include "controller/trust/authority.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "keymedic/v1/access_service.grpc.pb.h"
+#include "keymedic/v1/agent_service.grpc.pb.h"
+#include "keymedic/v1/audit_service.grpc.pb.h"
+#include "keymedic/v1/fleet_service.grpc.pb.h"
+#include "keymedic/v1/policy_service.grpc.pb.h"
+#include "keymedic/v1/remediation_service.grpc.pb.h"
+
+namespace keymedic::controller {
+namespace {
+
+using testing::HasSubstr;
+
+// A client whose calls end, also when the test fails.
+class Context : public grpc::ClientContext {
+ public:
+  Context() { set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60)); }
+};
+
+google::rpc::ErrorInfo InfoOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (details.ParseFromString(status.error_details()) && details.details_size() > 0) {
+    details.details(0).UnpackTo(&info);
+  }
+  return info;
+}
+
+v1::Section MakeSection(const std::string& name, const google::protobuf::MessageLite& payload) {
+  v1::Section section;
+  section.set_name(name);
+  section.set_type(payload.GetTypeName());
+  section.set_payload(SerializeDeterministic(payload));
+  section.set_sha256(Sha256(section.payload()));
+  return section;
+}
+
+std::vector<v1::Section> SickMachine() {
+  v1::OsSection os;
+  os.set_edition_id("Enterprise");
+  os.set_build(19045);
+  v1::LicensingSection licensing;
+  v1::Product& product = *licensing.add_products();
+  product.set_application_id("55c92734-d682-4d71-983e-d6ec3f16059f");
+  product.set_name("Windows(R), Enterprise edition");
+  product.set_description("Windows(R) Operating System, RETAIL channel");
+  product.set_channel("RETAIL");
+  product.set_partial_key("ABCDE");
+  product.set_status(v1::LICENSE_STATUS_NOTIFICATION);
+  return {MakeSection("os", os), MakeSection("licensing", licensing)};
+}
+
+class ServerTest : public testing::Test {
+ protected:
+  ServerTest() : executor_(MakeThreadPool(2)), directory_(FreshDirectory()) {
+    const absl::Status initialized =
+        InitializeAuthority(directory_, {"localhost", "127.0.0.1"}, clock_.Now());
+    EXPECT_TRUE(initialized.ok()) << initialized;
+    authority_ = std::make_unique<Authority>(*Authority::Load(directory_));
+    Restart();
+  }
+
+  static std::string FreshDirectory() {
+    std::string directory = testing::TempDir() + "server_XXXXXX";
+    EXPECT_NE(mkdtemp(directory.data()), nullptr);
+    return directory + "/data";
+  }
+
+  void Restart() {
+    server_.reset();
+    ServerOptions options{.data_dir = directory_, .listen = "127.0.0.1:0"};
+    options.shutdown_grace = absl::Milliseconds(50);
+    auto server = Server::Start(options, {clock_, random_, *executor_});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  std::shared_ptr<grpc::Channel> Channel(const std::string& ca, const KeyAndCertificate& own) {
+    grpc::SslCredentialsOptions options;
+    options.pem_root_certs = ca;
+    options.pem_private_key = own.key_pem;
+    options.pem_cert_chain = own.certificate_pem;
+    grpc::ChannelArguments arguments;
+    arguments.SetInt("grpc.use_local_subchannel_pool", 1);
+    return grpc::CreateCustomChannel(absl::StrCat("localhost:", server_->port()),
+                                     grpc::SslCredentials(options), arguments);
+  }
+  std::shared_ptr<grpc::Channel> As(Role role) {
+    return Channel(authority_->ca_pem(),
+                   *authority_->IssueOperator(role, "somebody", clock_.Now(), absl::Hours(1)));
+  }
+  std::shared_ptr<grpc::Channel> Anonymous() { return Channel(authority_->ca_pem(), {}); }
+
+  std::string CreateToken(uint32_t uses) {
+    v1::CreateTokenRequest request;
+    request.set_uses(uses);
+    v1::CreateTokenResponse response;
+    Context context;
+    const grpc::Status status =
+        v1::AccessService::NewStub(As(Role::kAdmin))->CreateToken(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.secret();
+  }
+
+  grpc::Status TryEnroll(const std::string& token, const std::string& csr,
+                         v1::EnrollResponse* response) {
+    v1::EnrollRequest request;
+    request.set_token(token);
+    request.set_csr_pem(csr);
+    request.set_machine_name("pc1");
+    request.set_machine_id("m1");
+    Context context;
+    return v1::AgentService::NewStub(Anonymous())->Enroll(&context, request, response);
+  }
+
+  std::shared_ptr<grpc::Channel> EnrolledMachine() {
+    KeyAndCertificate own{.key_pem = *x509::GenerateKeyPem()};
+    v1::EnrollResponse response;
+    const grpc::Status status =
+        TryEnroll(CreateToken(1), *x509::MakeCsrPem(own.key_pem, "pc1"), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(response.machine_id(), "m1");
+    own.certificate_pem = response.certificate_pem();
+    machine_ = own;
+    return Channel(response.ca_pem(), own);
+  }
+
+  std::vector<std::string> CausesSeenBy(Role role) {
+    v1::ListFindingsResponse response;
+    Context context;
+    const grpc::Status status =
+        v1::FleetService::NewStub(As(role))->ListFindings(&context, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> codes;
+    for (const auto& finding : response.findings()) codes.push_back(finding.code());
+    return codes;
+  }
+
+  SystemClock clock_;
+  SystemRandom random_;
+  std::unique_ptr<Executor> executor_;
+  const std::string directory_;
+  std::unique_ptr<Authority> authority_;
+  KeyAndCertificate machine_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(ServerTest, RefusesACertificateOfAnotherAuthorityInTheHandshake) {
+  const std::string other = FreshDirectory();
+  ASSERT_TRUE(InitializeAuthority(other, {"localhost"}, clock_.Now()).ok());
+  const KeyAndCertificate foreign =
+      *Authority::Load(other)->IssueOperator(Role::kAdmin, "admin", clock_.Now(), absl::Hours(1));
+  Context context;
+  v1::Summary summary;
+  const grpc::Status status = v1::FleetService::NewStub(Channel(authority_->ca_pem(), foreign))
+                                  ->GetSummary(&context, {}, &summary);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  Context enroll;
+  v1::EnrollResponse enrolled;
+  EXPECT_EQ(v1::AgentService::NewStub(Channel(authority_->ca_pem(), foreign))
+                ->Enroll(&enroll, {}, &enrolled)
+                .error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ServerTest, WithoutACertificateOnlyEnrollmentIsAnswered) {
+  Context context;
+  v1::Summary summary;
+  const grpc::Status status =
+      v1::FleetService::NewStub(Anonymous())->GetSummary(&context, {}, &summary);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(status.error_message(), HasSubstr("keymedic-agent enroll"));
+  Context stream_context;
+  auto stream = v1::AgentService::NewStub(Anonymous())->Connect(&stream_context);
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  v1::EnrollResponse response;
+  const grpc::Status malformed = TryEnroll("no token", "no csr", &response);
+  EXPECT_EQ(malformed.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(InfoOf(malformed).reason(), "TOKEN_MALFORMED");
+  EXPECT_EQ(InfoOf(malformed).domain(), "keymedic");
+}
+
+TEST_F(ServerTest, ABadCsrDoesNotSpendTheToken) {
+  const std::string token = CreateToken(1);
+  v1::EnrollResponse response;
+  EXPECT_EQ(InfoOf(TryEnroll(token, "no csr", &response)).reason(), "CSR_REFUSED");
+  const std::string csr = *x509::MakeCsrPem(*x509::GenerateKeyPem(), "pc1");
+  EXPECT_TRUE(TryEnroll(token, csr, &response).ok());
+  const grpc::Status spent = TryEnroll(token, csr, &response);
+  EXPECT_EQ(spent.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(InfoOf(spent).reason(), "TOKEN_REFUSED");
+}
+
+TEST_F(ServerTest, AViewerReadsAndChangesNothing) {
+  const auto channel = As(Role::kViewer);
+  Context read;
+  v1::Policy policy;
+  ASSERT_TRUE(v1::PolicyService::NewStub(channel)->GetPolicy(&read, {}, &policy).ok());
+  Context write;
+  v1::UpdatePolicyRequest update;
+  *update.mutable_policy() = policy;
+  const grpc::Status denied =
+      v1::PolicyService::NewStub(channel)->UpdatePolicy(&write, update, &policy);
+  EXPECT_EQ(denied.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(denied.error_message(), HasSubstr("viewer"));
+  Context plan;
+  v1::Remediation remediation;
+  EXPECT_EQ(v1::RemediationService::NewStub(channel)
+                ->PlanRemediation(&plan, {}, &remediation)
+                .error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+  Context token;
+  v1::CreateTokenResponse created;
+  EXPECT_EQ(v1::AccessService::NewStub(channel)->CreateToken(&token, {}, &created).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_F(ServerTest, APolicyIsChangedOnlyByWhoHasSeenIt) {
+  const auto stub = v1::PolicyService::NewStub(As(Role::kAdmin));
+  v1::Policy policy;
+  Context read;
+  ASSERT_TRUE(stub->GetPolicy(&read, {}, &policy).ok());
+  EXPECT_EQ(policy.agent_silent_minutes(), 60u);
+  v1::UpdatePolicyRequest update;
+  *update.mutable_policy() = policy;
+  update.mutable_policy()->add_kms_hosts("kms1.contoso.example");
+  v1::Policy updated;
+  Context first, second;
+  ASSERT_TRUE(stub->UpdatePolicy(&first, update, &updated).ok());
+  EXPECT_NE(updated.etag(), policy.etag());
+  EXPECT_EQ(stub->UpdatePolicy(&second, update, &updated).error_code(), grpc::StatusCode::ABORTED);
+  Restart();
+  Context again;
+  ASSERT_TRUE(v1::PolicyService::NewStub(As(Role::kViewer))->GetPolicy(&again, {}, &policy).ok());
+  EXPECT_EQ(policy.etag(), updated.etag());
+}
+
+TEST_F(ServerTest, EnrollsConnectsDiagnosesAndKeepsEverythingAcrossARestart) {
+  const auto channel = EnrolledMachine();
+  {
+    Context context;
+    auto stream = v1::AgentService::NewStub(channel)->Connect(&context);
+    v1::AgentMessage message;
+    message.mutable_hello()->set_machine_name("pc1");
+    ASSERT_TRUE(stream->Write(message));
+    v1::ControllerMessage answer;
+    ASSERT_TRUE(stream->Read(&answer));
+    ASSERT_TRUE(answer.has_welcome());
+    v1::SectionUpdate& update = *message.mutable_sections();
+    update.set_sequence(5);
+    for (v1::Section& section : SickMachine()) *update.add_sections() = std::move(section);
+    ASSERT_TRUE(stream->Write(message));
+    ASSERT_TRUE(stream->Read(&answer));
+    EXPECT_EQ(answer.ack().sequence(), 5u);
+    EXPECT_THAT(CausesSeenBy(Role::kViewer), testing::Contains("CLIENT_KEY_NOT_GVLK"));
+    server_->Shutdown();
+    while (stream->Read(&answer)) {
+    }
+    EXPECT_FALSE(stream->Finish().ok());
+  }
+  Restart();
+  EXPECT_THAT(CausesSeenBy(Role::kViewer), testing::Contains("CLIENT_KEY_NOT_GVLK"));
+  const auto fleet = v1::FleetService::NewStub(As(Role::kViewer));
+  {
+    Context context;
+    v1::GetMachineRequest request;
+    request.set_name("PC1");
+    v1::Machine machine;
+    ASSERT_TRUE(fleet->GetMachine(&context, request, &machine).ok());
+    EXPECT_EQ(machine.name(), "machines/m1");
+    EXPECT_EQ(machine.sections_size(), 2);
+    EXPECT_EQ(machine.license_status(), v1::LICENSE_STATUS_NOTIFICATION);
+    EXPECT_FALSE(machine.connected());
+  }
+  {
+    Context context;
+    v1::ListMachinesRequest request;
+    request.set_filter("finding=CLIENT_KEY_NOT_GVLK");
+    v1::ListMachinesResponse response;
+    ASSERT_TRUE(fleet->ListMachines(&context, request, &response).ok());
+    EXPECT_EQ(response.total_size(), 1);
+    request.set_filter("finding=CLIENT_CLOCK_SKEW");
+    Context other;
+    ASSERT_TRUE(fleet->ListMachines(&other, request, &response).ok());
+    EXPECT_EQ(response.total_size(), 0);
+    request.set_filter("finding=");
+    Context bad;
+    EXPECT_EQ(fleet->ListMachines(&bad, request, &response).error_code(),
+              grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  {
+    Context context;
+    v1::ListFindingsRequest request;
+    request.set_filter("finding=CLIENT_CLOCK_SKEW");
+    v1::ListFindingsResponse response;
+    ASSERT_TRUE(fleet->ListFindings(&context, request, &response).ok());
+    EXPECT_EQ(response.findings_size(), 0);
+  }
+  Context context;
+  v1::ListAuditEntriesRequest request;
+  request.set_filter("machine.enroll");
+  v1::ListAuditEntriesResponse audit;
+  ASSERT_TRUE(v1::AuditService::NewStub(As(Role::kViewer))
+                  ->ListAuditEntries(&context, request, &audit)
+                  .ok());
+  ASSERT_EQ(audit.entries_size(), 1);
+  EXPECT_EQ(audit.entries(0).object(), "machines/m1");
+}
+
+TEST_F(ServerTest, RenewsACertificateForTheSameMachineOnly) {
+  const auto channel = EnrolledMachine();
+  v1::RenewCertificateRequest request;
+  request.set_csr_pem(*x509::MakeCsrPem(*x509::GenerateKeyPem(), "somebody-else"));
+  v1::RenewCertificateResponse response;
+  Context context;
+  ASSERT_TRUE(
+      v1::AgentService::NewStub(channel)->RenewCertificate(&context, request, &response).ok());
+  EXPECT_EQ(x509::Inspect(response.certificate_pem())->uri, "spiffe://keymedic/machine/m1");
+}
+
+TEST_F(ServerTest, TheSummaryIsWatchedAsItChanges) {
+  const auto channel = EnrolledMachine();
+  Context context;
+  const auto stub = v1::FleetService::NewStub(As(Role::kViewer));
+  const auto watch = stub->WatchSummary(&context, {});
+  v1::Summary summary;
+  ASSERT_TRUE(watch->Read(&summary));
+  EXPECT_EQ(summary.machines(), 1u);
+  EXPECT_EQ(summary.connected(), 0u);
+  Context stream_context;
+  auto stream = v1::AgentService::NewStub(channel)->Connect(&stream_context);
+  v1::AgentMessage message;
+  message.mutable_hello()->set_machine_name("pc1");
+  ASSERT_TRUE(stream->Write(message));
+  while (summary.connected() == 0) ASSERT_TRUE(watch->Read(&summary));
+  stream_context.TryCancel();
+  while (summary.connected() == 1) ASSERT_TRUE(watch->Read(&summary));
+  context.TryCancel();
+}
+
+TEST_F(ServerTest, ASecondStreamOfAMachineEndsTheFirst) {
+  const auto channel = EnrolledMachine();
+  const auto stub = v1::AgentService::NewStub(channel);
+  v1::AgentMessage hello;
+  hello.mutable_hello()->set_machine_name("pc1");
+  v1::ControllerMessage answer;
+  Context one, two;
+  auto first = stub->Connect(&one);
+  ASSERT_TRUE(first->Write(hello));
+  ASSERT_TRUE(first->Read(&answer));
+  auto second = stub->Connect(&two);
+  ASSERT_TRUE(second->Write(hello));
+  ASSERT_TRUE(second->Read(&answer));
+  EXPECT_FALSE(first->Read(&answer));
+  EXPECT_EQ(first->Finish().error_code(), grpc::StatusCode::ABORTED);
+  v1::AgentMessage beat;
+  beat.mutable_heartbeat();
+  ASSERT_TRUE(second->Write(beat));
+  ASSERT_TRUE(second->Read(&answer));
+  EXPECT_TRUE(answer.has_heartbeat());
+  two.TryCancel();
+}
+
+TEST_F(ServerTest, AgentsFindTheAuthorityThatTheirTokenPins) {
+  const auto token = JoinToken::Parse(CreateToken(1));
+  ASSERT_TRUE(token.ok());
+  const auto ca = x509::FetchPinnedCaPem(absl::StrCat("localhost:", server_->port()),
+                                         token->ca_sha256, absl::Seconds(30));
+  ASSERT_TRUE(ca.ok()) << ca.status();
+  EXPECT_EQ(x509::Inspect(*ca)->fingerprint_sha256, authority_->ca_sha256());
+}
+
+// The two services that come with gRPC, as raw bytes: health's answer SERVING is field 1 = 1.
+TEST_F(ServerTest, HealthIsForAnyCertificateOfTheEstate) {
+  const auto check = [](const std::shared_ptr<grpc::Channel>& channel) {
+    grpc::GenericStub stub(channel);
+    Context context;
+    grpc::CompletionQueue queue;
+    grpc::Slice empty("");
+    const grpc::ByteBuffer request(&empty, 1);
+    auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+    call->StartCall();
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    call->Finish(&response, &status, nullptr);
+    void* tag;
+    bool ok;
+    queue.Next(&tag, &ok);
+    return status;
+  };
+  EXPECT_TRUE(check(As(Role::kViewer)).ok());
+  EXPECT_EQ(check(Anonymous()).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(ServerTest, SaysWhenItIsNotInitializedOrThePortIsTaken) {
+  EXPECT_EQ(Server::Start({.data_dir = directory_ + "/none"}, {clock_, random_, *executor_})
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
+  const std::string other = FreshDirectory();
+  ASSERT_TRUE(InitializeAuthority(other, {"localhost"}, clock_.Now()).ok());
+  const auto taken =
+      Server::Start({.data_dir = other, .listen = absl::StrCat("127.0.0.1:", server_->port())},
+                    {clock_, random_, *executor_});
+  EXPECT_EQ(taken.status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace keymedic::controller
