@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/remediation/remediation_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/remediation/simulated_fleet.h"
+#include "keymedic/v1/remediation_service.grpc.pb.h"
+
+namespace keymedic::controller {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The service in process, over a fleet whose machines act when the test lets them.
+class RemediationServiceTest : public ::testing::Test {
+ protected:
+  RemediationServiceTest() {
+    manager_ = *RemediationManager::Open({fleet_, store_, *executor_, clock_, random_,
+                                          [this](const AuditRecord& record) {
+                                            if (record.act == "remediation.plan")
+                                              planned_by_ = record.actor;
+                                            return absl::OkStatus();
+                                          },
+                                          kTestTreatments});
+    service_ = MakeRemediationService(
+        *manager_, [](const grpc::CallbackServerContext&) { return "spiffe://keymedic/test"; });
+    grpc::ServerBuilder builder;
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    stub_ = v1::RemediationService::NewStub(server_->InProcessChannel({}));
+  }
+  ~RemediationServiceTest() override {
+    server_->Shutdown();
+    server_.reset();
+    manager_.reset();
+  }
+
+  grpc::Status Plan(std::string selector, v1::Remediation& plan) {
+    grpc::ClientContext context;
+    v1::PlanRemediationRequest request;
+    request.set_selector(selector);
+    return stub_->PlanRemediation(&context, request, &plan);
+  }
+
+  const bool dead_ = false;
+  SimulatedFleet fleet_{dead_};
+  MemoryStore store_;
+  SystemClock clock_;
+  SeededRandom random_{1};
+  std::unique_ptr<Executor> executor_ = MakeThreadPool(2);
+  std::string planned_by_;
+  std::unique_ptr<RemediationManager> manager_;
+  std::unique_ptr<grpc::Service> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::RemediationService::Stub> stub_;
+};
+
+TEST_F(RemediationServiceTest, ErrorsKeepTheirCodeAndMessage) {
+  v1::Remediation plan;
+  const grpc::Status status = Plan("", plan);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("write 'all'"));
+  grpc::ClientContext context;
+  v1::GetRemediationRequest request;
+  request.set_name("remediations/none");
+  EXPECT_EQ(stub_->GetRemediation(&context, request, &plan).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(RemediationServiceTest, AWatchTellsThePresentStateAndEndsWithTheRemediation) {
+  fleet_.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"}).info.connected =
+      false;
+  v1::Remediation plan;
+  ASSERT_TRUE(Plan("all", plan).ok());
+  EXPECT_EQ(planned_by_, "spiffe://keymedic/test");
+
+  grpc::ClientContext watch_context;
+  v1::GetRemediationRequest watch_request;
+  watch_request.set_name(plan.name());
+  auto stream = stub_->WatchRemediation(&watch_context, watch_request);
+  v1::RemediationProgress progress;
+  ASSERT_TRUE(stream->Read(&progress));
+  EXPECT_EQ(progress.state(), v1::REMEDIATION_STATE_PLANNED);
+  EXPECT_EQ(progress.changed_size(), 1);
+
+  grpc::ClientContext abort_context;
+  v1::ControlRemediationRequest abort;
+  abort.set_name(plan.name());
+  ASSERT_TRUE(stub_->AbortRemediation(&abort_context, abort, &plan).ok());
+  while (stream->Read(&progress)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(progress.state(), v1::REMEDIATION_STATE_ABORTED);
+  EXPECT_EQ(progress.totals().at("cancelled"), 1u);
+}
+
+TEST_F(RemediationServiceTest, AWatcherMayLeave) {
+  fleet_.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"}).info.connected =
+      false;
+  v1::Remediation plan;
+  ASSERT_TRUE(Plan("all", plan).ok());
+  grpc::ClientContext context;
+  v1::GetRemediationRequest request;
+  request.set_name(plan.name());
+  auto stream = stub_->WatchRemediation(&context, request);
+  v1::RemediationProgress progress;
+  ASSERT_TRUE(stream->Read(&progress));
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+}  // namespace
+}  // namespace keymedic::controller
