@@ -149,11 +149,11 @@ MachineResponse Serve(Systems& s, const MachineRequest& request) {
   return response;
 }
 
-// A lab's socket: each connection is served in turn, at most `calls_per_connection` calls.
+// A lab's socket: each connection is served in turn. After `answers` answers it takes one more
+// request and hangs up.
 class SocketLab {
  public:
-  explicit SocketLab(int calls_per_connection = 1 << 30)
-      : directory_(testing::TempDir() + "kmlabXXXXXX") {
+  explicit SocketLab(int answers = 1 << 30) : directory_(testing::TempDir() + "kmlabXXXXXX") {
     EXPECT_NE(mkdtemp(directory_.data()), nullptr);
     path_ = directory_ + "/s";
     sockaddr_un address{};
@@ -162,14 +162,14 @@ class SocketLab {
     fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
     EXPECT_EQ(listen(fd_, 4), 0);
-    thread_ = std::thread([this, calls_per_connection] {
+    thread_ = std::thread([this, answers] {
       Systems systems = MakeFakeSystems(machine);
       while (true) {
         const int connection = accept(fd_, nullptr, nullptr);
         if (connection < 0) return;
         connections++;
         MachineRequest request;
-        for (int i = 0; i < calls_per_connection && ReadFrame(connection, request).ok(); ++i) {
+        for (int i = 0; ReadFrame(connection, request).ok() && i < answers; ++i) {
           if (!WriteFrame(connection, Serve(systems, request)).ok()) break;
         }
         close(connection);
@@ -271,12 +271,21 @@ TEST(UnixTransportTest, ServesEverySeam) {
 }
 
 TEST(UnixTransportTest, ALabThatCameBackIsFoundAgain) {
-  SocketLab lab(1);  // hangs up after each call
+  SocketLab lab(1);
   Systems systems = *OpenSystems("lab:unix:" + lab.path() + "#pc-1");
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(systems.machine->Os().ok()) << i;
   }
   EXPECT_EQ(lab.connections, 3);
+}
+
+TEST(UnixTransportTest, AnActThatMayHaveArrivedIsNotRepeated) {
+  SocketLab lab(1);
+  Systems systems = *OpenSystems("lab:unix:" + lab.path() + "#pc-1");
+  EXPECT_TRUE(systems.machine->Os().ok());
+  EXPECT_TRUE(absl::IsUnavailable(systems.licensing->Rearm().status()));
+  EXPECT_EQ(lab.connections, 1);
+  EXPECT_TRUE(systems.machine->Os().ok()) << "and the next call begins anew";
 }
 
 TEST(UnixTransportTest, NobodyThere) {
