@@ -23,7 +23,8 @@ namespace {
 using google::protobuf::TextFormat;
 
 constexpr uint64_t kMaxEstateBytes = 16 << 20;
-constexpr uint32_t kMaxMachines = 1'000'000;
+constexpr uint32_t kMaxMachines = 60'000;  // an address for each, 10.<site>.x.y
+constexpr int kMaxSites = 250;
 
 std::string ClientName(absl::string_view prefix, uint32_t number) {
   return absl::StrFormat("%s-%03d", prefix, number);
@@ -114,6 +115,8 @@ class Checker {
   absl::Status CheckSites() {
     for (int i = 0; i < estate_.sites_size(); ++i) {
       const v1::Site& site = estate_.sites(i);
+      if (i == kMaxSites)
+        return Error("sites", i, "name", absl::StrCat("more than ", kMaxSites, " sites"));
       if (site.name().empty()) return Error("sites", i, "name", "is missing");
       if (!sites_.insert(site.name()).second)
         return Error("sites", i, "name", absl::StrCat("'", site.name(), "' is there twice"));

@@ -101,8 +101,7 @@ absl::StatusOr<std::unique_ptr<World>> World::Make(const v1::Estate& estate, con
   return world;
 }
 
-void World::AddHosts(const v1::Estate& estate, absl::Time begin,
-                     absl::Time now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+void World::AddHosts(const v1::Estate& estate, absl::Time begin, absl::Time now) {
   uint32_t number = 0;
   for (const v1::KmsHost& row : estate.kms_hosts()) {
     auto machine = MakeMachine(estate, row.name(), FindSite(estate, row.site()), number++);
@@ -134,8 +133,7 @@ void World::AddHosts(const v1::Estate& estate, absl::Time begin,
   }
 }
 
-void World::AddClients(const v1::Estate& estate, absl::Time begin,
-                       absl::Time now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+void World::AddClients(const v1::Estate& estate, absl::Time begin, absl::Time now) {
   uint32_t number = 100;
   for (const v1::ClientGroup& group : estate.client_groups()) {
     v1::Estate one;
@@ -202,7 +200,8 @@ v1::MachineResponse World::Serve(const v1::MachineRequest& request) {
   if (machine == nullptr || !machine->installed) {
     response.set_status(static_cast<int32_t>(absl::StatusCode::kNotFound));
     response.set_message(absl::StrCat("there is no machine '", request.machine(),
-                                      "' in this lab; `keymedic lab machines` lists them"));
+                                      "' in this lab; its names are those of its estate "
+                                      "file, as pc-berlin-001"));
     return response;
   }
   if (!request.has_act()) return Answer(landscape_, *machine, request, now_);

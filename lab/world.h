@@ -42,8 +42,10 @@ class World {
  private:
   World(const Clock& clock, std::vector<PlannedFault> faults)
       : clock_(clock), faults_(std::move(faults)) {}
-  void AddHosts(const v1::Estate& estate, absl::Time begin, absl::Time now);
-  void AddClients(const v1::Estate& estate, absl::Time begin, absl::Time now);
+  void AddHosts(const v1::Estate& estate, absl::Time begin, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddClients(const v1::Estate& estate, absl::Time begin, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AdvanceTo(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Happen(const Happening& happening) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
