@@ -18,6 +18,8 @@ bool IsLicensingEvent(const v1::EventRecord& event);
 // Folds client-side records (12288, 12289, 8198, 8196, 8208, 8209, 12308, 12321 ...) into `client`
 // and `licensing`. Newest wins; what is already there and older is kept up to the stated limits, so
 // records may come in pieces. A payload with more or fewer fields than known gives what it has.
+// A 12288 counts as not answered if it has a record id (it was read out of a log, where its answer
+// would stand too) or comes beside other 12289s; clear the record id of what was pasted alone.
 void FoldClientEvents(std::span<const v1::EventRecord> events, v1::KmsClientSection& client,
                       v1::LicensingSection& licensing);
 
