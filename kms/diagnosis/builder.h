@@ -21,6 +21,9 @@ class FindingBuilder {
   // A finding of a record or a pool.
   FindingBuilder(absl::string_view code, std::string subject);
 
+  // Goes on with one that was built.
+  explicit FindingBuilder(v1::Finding finding) : finding_(std::move(finding)) {}
+
   FindingBuilder& Severity(v1::Severity severity);
   // `source` is where it was seen ("licensing", "event 12288"). A capture's own name goes before
   // it.

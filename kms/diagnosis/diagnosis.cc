@@ -3,21 +3,35 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "kms/diagnosis/facts.h"
 #include "kms/diagnosis/rules.h"
 
 namespace keymedic::kms {
 namespace {
 
+constexpr std::span<const Rule> (*kClientRules[])() = {&ClientKeyRules, &ClientPathRules,
+                                                       &ClientStateRules};
+constexpr std::span<const Rule> (*kHostRules[])() = {&HostPathRules, &HostStateRules};
+
 // Runs the rules of one stage; true if any of them said something.
-bool Run(std::span<const Rule> rules, Stage stage, const Facts& facts,
+bool Run(std::span<std::span<const Rule> (*const)()> tables, Stage stage, const Facts& facts,
          std::vector<v1::Finding>& findings) {
   const size_t before = findings.size();
-  for (const Rule& rule : rules) {
-    if (rule.stage != stage) continue;
-    if (auto finding = rule.look(facts)) findings.push_back(*std::move(finding));
+  for (const auto table : tables) {
+    for (const Rule& rule : table()) {
+      if (rule.stage != stage) continue;
+      if (Found finding = rule.look(facts)) findings.push_back(*std::move(finding));
+    }
   }
   return findings.size() > before;
+}
+
+// A key that waits for the pool explains its own state; a host's state is its own rules' business.
+bool ExplainsItself(const Facts& facts, const std::vector<v1::Finding>& findings) {
+  return facts.host_product != nullptr || absl::c_any_of(findings, [](const v1::Finding& finding) {
+           return finding.code() == "CLIENT_MAK_UNTIL_COUNT";
+         });
 }
 
 }  // namespace
@@ -28,17 +42,12 @@ std::vector<v1::Finding> DiagnoseMachine(const Estate& estate, absl::string_view
   const MachineState* machine = estate.Find(id);
   if (machine == nullptr) return findings;
   const Facts facts(estate, *machine, policy, now);
-  if (facts.is_host || machine->host.has_value()) Run(HostRules(), Stage::kFact, facts, findings);
-  Run(ClientRules(), Stage::kFact, facts, findings);
-  const bool explained = Run(ClientRules(), Stage::kCause, facts, findings) ||
-                         Run(ClientRules(), Stage::kSymptom, facts, findings);
-  // A key that waits for the pool explains its own state; a host's state is its own rules'
-  // business.
-  const bool waits = std::any_of(findings.begin(), findings.end(), [](const v1::Finding& f) {
-    return f.code() == "CLIENT_MAK_UNTIL_COUNT";
-  });
-  if (!explained && !waits && facts.host_product == nullptr)
-    Run(ClientRules(), Stage::kGeneric, facts, findings);
+  if (facts.is_host || machine->host.has_value()) Run(kHostRules, Stage::kFact, facts, findings);
+  Run(kClientRules, Stage::kFact, facts, findings);
+  const bool explained = Run(kClientRules, Stage::kCause, facts, findings) ||
+                         Run(kClientRules, Stage::kSymptom, facts, findings);
+  if (!explained && !ExplainsItself(facts, findings))
+    Run(kClientRules, Stage::kGeneric, facts, findings);
   std::stable_sort(
       findings.begin(), findings.end(),
       [](const v1::Finding& a, const v1::Finding& b) { return a.severity() > b.severity(); });

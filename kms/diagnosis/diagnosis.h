@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keymedic/v1/finding.pb.h"
 #include "keymedic/v1/policy_service.pb.h"

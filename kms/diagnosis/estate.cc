@@ -2,16 +2,56 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "kms/diagnosis/facts.h"
 #include "kms/diagnosis/index.h"
 
 namespace keymedic::kms {
 namespace {
 
-bool IsHost(const MachineState& machine) {
-  return machine.host.has_value() && machine.host->enabled();
+enum class Wire { kAdd, kRemove };
+
+// Ids in the order in which they came, each once.
+class Touched {
+ public:
+  void Add(const std::string& id) {
+    if (seen_.insert(id).second) ids_.push_back(id);
+  }
+  void AddAll(const Ids& ids) {
+    for (const std::string& id : ids) Add(id);
+  }
+  std::vector<std::string> Take() { return std::move(ids_); }
+
+ private:
+  std::vector<std::string> ids_;
+  absl::flat_hash_set<std::string> seen_;
+};
+
+void Put(Ids& ids, const std::string& id, Wire wire) {
+  if (wire == Wire::kAdd) {
+    ids.insert(id);
+  } else {
+    ids.erase(id);
+  }
+}
+
+template <typename Map>
+void PutAt(Map& map, const typename Map::key_type& key, const std::string& id, Wire wire) {
+  const auto it = map.try_emplace(key).first;
+  Put(it->second, id, wire);
+  if (it->second.empty()) map.erase(it);
+}
+
+template <typename Map>
+void Tally(Map& map, const typename Map::key_type& key, Wire wire) {
+  const auto it = map.try_emplace(key, 0).first;
+  it->second += wire == Wire::kAdd ? 1 : -1;
+  if (it->second == 0) map.erase(it);
 }
 
 bool UsesDirectory(const MachineState& machine) {
@@ -20,125 +60,221 @@ bool UsesDirectory(const MachineState& machine) {
           machine.client->last_activation_type() == v1::ACTIVATION_TYPE_DIRECTORY);
 }
 
-std::string Key(absl::string_view host) {
+bool UsesMak(const v1::Product* primary) {
+  return primary != nullptr && ChannelOf(*primary) == Channel::kMak;
+}
+
+const v1::ActivationAttempt* NewestAttempt(const MachineState& machine) {
+  return machine.client.has_value() && !machine.client->attempts().empty()
+             ? &machine.client->attempts(0)
+             : nullptr;
+}
+
+bool HasNoSrv(const MachineState& machine) {
+  if (machine.names.has_value() && IsToldNoSrv(*machine.names)) return true;
+  const v1::ActivationAttempt* attempt = NewestAttempt(machine);
+  return attempt != nullptr && IsNoSrv(attempt->error());
+}
+
+// What a machine says of others, in or out of the index; one way for both, so that nothing stays
+// behind. Gives the keys of the targets that it spoke of.
+absl::btree_set<std::string> WireTargets(Estate::Index& index, const MachineState& machine,
+                                         Wire wire) {
+  absl::btree_set<std::string> keys;
+  const std::string& id = machine.id;
+  auto target = [&](const std::string& host) -> Target& {
+    const std::string key = HostKey(host);
+    keys.insert(key);
+    return index.targets[key];
+  };
+  if (machine.probes.has_value()) {
+    for (const v1::Probe& probe : machine.probes->probes()) {
+      if (probe.result() == v1::PROBE_RESULT_UNSPECIFIED) continue;
+      Target& probed = target(probe.host());
+      Put(probe.result() == v1::PROBE_RESULT_KMS ? probed.reaching : probed.failing, id, wire);
+    }
+  }
+  if (machine.names.has_value()) {
+    for (const v1::SrvAnswer& answer : machine.names->answers()) {
+      for (const v1::SrvRecord& record : answer.records()) {
+        Target& listed = target(record.target());
+        Put(listed.listed_by, id, wire);
+        Tally(listed.srv_ports, record.port(), wire);
+        Tally(listed.zones, HostKey(answer.name()), wire);
+        if (record.resolved() && record.addresses().empty()) Put(listed.unresolved_by, id, wire);
+      }
+    }
+  }
+  if (machine.client.has_value() && !machine.client->registered_host().empty()) {
+    const uint32_t port = machine.client->registered_port();
+    PutAt(target(machine.client->registered_host()).pinned, port == 0 ? kDefaultPort : port, id,
+          wire);
+  }
+  const v1::ActivationAttempt* attempt = NewestAttempt(machine);
+  if (attempt != nullptr && attempt->source_event() == 12288 && !attempt->host().empty()) {
+    const bool silent = attempt->has_answered() && !attempt->answered();
+    if (silent || IsNoContact(attempt->error())) Put(target(attempt->host()).unanswered, id, wire);
+  }
+  return keys;
+}
+
+void WireMachine(Estate::Index& index, const MachineState& machine, Wire wire, Touched& touched) {
+  const std::string& id = machine.id;
+  for (const std::string& name : NamesOf(machine)) PutAt(index.by_name, name, id, wire);
+  if (machine.client.has_value() && !machine.client->client_machine_id().empty())
+    PutAt(index.by_cmid, absl::AsciiStrToLower(machine.client->client_machine_id()), id, wire);
+  const v1::Product* primary =
+      machine.licensing.has_value() ? PrimaryProduct(*machine.licensing) : nullptr;
+  if (IsKmsHost(machine)) Put(index.hosts, id, wire);
+  if (UsesDirectory(machine)) Put(index.directory_users, id, wire);
+  if (UsesMak(primary)) Put(index.mak_users, id, wire);
+  if (HasNoSrv(machine)) Put(index.without_srv, id, wire);
+  if (primary != nullptr && primary->status() == v1::LICENSE_STATUS_LICENSED &&
+      primary->has_expires_at()) {
+    const std::pair entry(primary->expires_at().seconds(), id);
+    if (wire == Wire::kAdd) {
+      index.expiries.insert(entry);
+    } else {
+      index.expiries.erase(entry);
+    }
+  }
+  for (const std::string& key : WireTargets(index, machine, wire)) {
+    const auto it = index.targets.find(key);
+    if (it->second.empty()) index.targets.erase(it);
+    // Those hosts whose findings look at this target.
+    const auto named = index.by_name.find(key);
+    if (named == index.by_name.end()) continue;
+    for (const std::string& owner : named->second) {
+      if (index.hosts.contains(owner)) touched.Add(owner);
+    }
+  }
+}
+
+// What others' findings say of a machine.
+struct Identity {
+  std::string cmid, shown;
+  std::vector<std::string> names;
+  bool is_host = false;
+
+  bool operator==(const Identity&) const = default;
+};
+
+Identity IdentityOf(const MachineState& machine) {
+  Identity identity{"", machine.name, NamesOf(machine), IsKmsHost(machine)};
+  if (machine.client.has_value())
+    identity.cmid = absl::AsciiStrToLower(machine.client->client_machine_id());
+  return identity;
+}
+
+// Those whose findings speak of a machine that came, went or changed its identity.
+void TouchOthers(const Estate::Index& index, const std::string& id, const Identity& identity,
+                 Touched& touched) {
+  if (const auto it = index.by_cmid.find(identity.cmid); it != index.by_cmid.end()) {
+    // The first of those that share an id speaks of all, all others of the first only: a crowd of
+    // clones that comes one by one costs each of them once.
+    const Ids& sharing = it->second;
+    if (id <= *sharing.begin()) {
+      touched.AddAll(sharing);
+    } else {
+      touched.Add(*sharing.begin());
+    }
+  }
+  for (const std::string& name : identity.names) {
+    const auto it = index.targets.find(name);
+    if (it == index.targets.end()) continue;
+    touched.AddAll(it->second.failing);
+    touched.AddAll(it->second.reaching);
+    touched.AddAll(it->second.unanswered);
+    for (const auto& [port, ids] : it->second.pinned) touched.AddAll(ids);
+  }
+}
+
+Pool PoolOf(const Estate::Index& index) {
+  constexpr int kEnough = 25;
+  Pool pool;
+  for (const std::string& id : index.hosts) {
+    const MachineState& host = *index.machines.at(id);
+    if (!host.host.has_value() || !host.host->has_current_count()) continue;
+    const int count = std::clamp(host.host->current_count(), 0, kEnough);
+    pool.best_count = std::max(pool.best_count.value_or(0), count);
+  }
+  pool.mak_users = static_cast<int>(std::min<size_t>(index.mak_users.size(), kEnough));
+  pool.directory = !index.directory_users.empty();
+  if (index.hosts.size() == 1) pool.only_host = *index.hosts.begin();
+  return pool;
+}
+
+void UpdatePool(Estate::Index& index, Touched& touched) {
+  const Pool before = std::exchange(index.pool, PoolOf(index));
+  const Pool& now = index.pool;
+  if (before.best_count != now.best_count || before.mak_users != now.mak_users)
+    touched.AddAll(index.mak_users);
+  if (before.directory != now.directory) touched.AddAll(index.hosts);
+  if (before.only_host != now.only_host) touched.AddAll(index.without_srv);
+}
+
+bool IsLocalAddress(absl::string_view address) {
+  return absl::StartsWith(address, "127.") || absl::StartsWith(address, "169.254.") ||
+         absl::StartsWith(address, "fe80:") || address == "::1";
+}
+
+}  // namespace
+
+bool Target::empty() const {
+  return failing.empty() && reaching.empty() && listed_by.empty() && unresolved_by.empty() &&
+         unanswered.empty() && pinned.empty() && srv_ports.empty() && zones.empty();
+}
+
+std::string HostKey(absl::string_view host) {
   std::string key = absl::AsciiStrToLower(host);
   if (!key.empty() && key.back() == '.') key.pop_back();
   return key;
 }
 
-// Adds the ids of a set, without doubles, behind what is there.
-void Append(const absl::btree_set<std::string>& ids, std::vector<std::string>& touched) {
-  for (const std::string& id : ids) {
-    if (std::find(touched.begin(), touched.end(), id) == touched.end()) touched.push_back(id);
-  }
-}
-
-// Those hosts whose findings look at `target`.
-void AppendOwners(const Estate::Index& index, const std::string& target,
-                  std::vector<std::string>& touched) {
-  const auto named = index.by_name.find(target);
-  if (named == index.by_name.end()) return;
-  for (const std::string& id : named->second) {
-    if (index.hosts.contains(id) && std::find(touched.begin(), touched.end(), id) == touched.end())
-      touched.push_back(id);
-  }
-}
-
-template <typename Map>
-void EraseId(Map& map, const std::string& key, const std::string& id) {
-  const auto it = map.find(key);
-  if (it == map.end()) return;
-  it->second.erase(id);
-  if (it->second.empty()) map.erase(it);
-}
-
-void Unlink(Estate::Index& index, const MachineState& machine, std::vector<std::string>& touched) {
-  for (const std::string& name : NamesOf(machine)) EraseId(index.by_name, name, machine.id);
-  if (machine.client.has_value() && !machine.client->client_machine_id().empty()) {
-    const std::string cmid = Key(machine.client->client_machine_id());
-    EraseId(index.by_cmid, cmid, machine.id);
-    if (const auto it = index.by_cmid.find(cmid); it != index.by_cmid.end())
-      Append(it->second, touched);
-  }
-  index.hosts.erase(machine.id);
-  index.directory_users.erase(machine.id);
-  auto forget = [&](const std::string& key) {
-    const auto it = index.targets.find(key);
-    if (it == index.targets.end()) return;
-    Target& target = it->second;
-    target.failing.erase(machine.id);
-    target.reaching.erase(machine.id);
-    target.listed_by.erase(machine.id);
-    target.unresolved_by.erase(machine.id);
-    AppendOwners(index, key, touched);
-  };
-  if (machine.probes.has_value()) {
-    for (const v1::Probe& probe : machine.probes->probes()) forget(Key(probe.host()));
-  }
-  if (machine.names.has_value()) {
-    for (const v1::SrvAnswer& answer : machine.names->answers()) {
-      for (const v1::SrvRecord& record : answer.records()) {
-        const std::string key = Key(record.target());
-        forget(key);
-        auto& zones = index.targets[key].zones;
-        const auto zone = zones.find(Key(answer.name()));
-        if (zone != zones.end() && --zone->second == 0) zones.erase(zone);
-        const Target& target = index.targets[key];
-        if (target.failing.empty() && target.reaching.empty() && target.listed_by.empty())
-          index.targets.erase(key);
-      }
-    }
-  }
-}
-
-void Link(Estate::Index& index, const MachineState& machine, std::vector<std::string>& touched) {
-  for (const std::string& name : NamesOf(machine)) index.by_name[name].insert(machine.id);
-  if (machine.client.has_value() && !machine.client->client_machine_id().empty()) {
-    auto& sharing = index.by_cmid[Key(machine.client->client_machine_id())];
-    sharing.insert(machine.id);
-    Append(sharing, touched);
-  }
-  if (IsHost(machine)) index.hosts.insert(machine.id);
-  if (UsesDirectory(machine)) index.directory_users.insert(machine.id);
-  if (machine.probes.has_value()) {
-    for (const v1::Probe& probe : machine.probes->probes()) {
-      const std::string key = Key(probe.host());
-      Target& target = index.targets[key];
-      (probe.result() == v1::PROBE_RESULT_KMS ? target.reaching : target.failing)
-          .insert(machine.id);
-      AppendOwners(index, key, touched);
-    }
-  }
-  if (machine.names.has_value()) {
-    for (const v1::SrvAnswer& answer : machine.names->answers()) {
-      for (const v1::SrvRecord& record : answer.records()) {
-        const std::string key = Key(record.target());
-        Target& target = index.targets[key];
-        target.listed_by[machine.id] = record.port();
-        ++target.zones[Key(answer.name())];
-        if (record.has_resolved() && record.resolved() && record.addresses().empty())
-          target.unresolved_by.insert(machine.id);
-        AppendOwners(index, key, touched);
-      }
-    }
-  }
-}
-
-}  // namespace
-
 std::vector<std::string> NamesOf(const MachineState& machine) {
   std::vector<std::string> names;
-  std::string name = Key(machine.os.has_value() && !machine.os->computer_name().empty()
-                             ? machine.os->computer_name()
-                             : machine.name);
-  if (name.empty()) return names;
-  names.push_back(name);
-  if (const size_t dot = name.find('.'); dot != std::string::npos) {
-    names.push_back(name.substr(0, dot));
-  } else if (machine.os.has_value() && !machine.os->dns_domain().empty()) {
-    names.push_back(absl::StrCat(name, ".", Key(machine.os->dns_domain())));
+  const v1::OsSection* os = machine.os.has_value() ? &*machine.os : nullptr;
+  const std::string name =
+      HostKey(os != nullptr && !os->computer_name().empty() ? os->computer_name() : machine.name);
+  if (!name.empty()) {
+    names.push_back(name);
+    if (const size_t dot = name.find('.'); dot != std::string::npos) {
+      names.push_back(name.substr(0, dot));
+    } else if (os != nullptr && !os->dns_domain().empty()) {
+      names.push_back(absl::StrCat(name, ".", HostKey(os->dns_domain())));
+    }
+  }
+  if (os == nullptr) return names;
+  for (const std::string& text : os->addresses()) {
+    std::string address = HostKey(text);
+    if (!address.empty() && !IsLocalAddress(address)) names.push_back(std::move(address));
   }
   return names;
+}
+
+std::string FullNameOf(const MachineState& machine) {
+  const std::vector<std::string> names = NamesOf(machine);
+  if (names.empty()) return "";
+  const bool second_is_full = names.size() > 1 && absl::StartsWith(names[1], names[0] + ".");
+  return second_is_full ? names[1] : names[0];
+}
+
+bool IsKmsHost(const MachineState& machine) {
+  if (machine.licensing.has_value() &&
+      absl::c_any_of(machine.licensing->products(), [](const v1::Product& product) {
+        return ChannelOf(product) == Channel::kKmsHost;
+      }))
+    return true;
+  if (!machine.host.has_value()) return false;
+  if (machine.host->has_enabled()) return machine.host->enabled();
+  return machine.host->has_current_count() && machine.host->current_count() >= 0;
+}
+
+bool IsToldNoSrv(const v1::NamesSection& names) {
+  return !names.answers().empty() &&
+         absl::c_all_of(names.answers(), [](const v1::SrvAnswer& answer) {
+           return answer.records().empty() && (answer.error() == 0 || IsNoSrv(answer.error()));
+         });
 }
 
 std::vector<const Target*> Estate::Index::TargetsOf(const MachineState& machine) const {
@@ -155,21 +291,34 @@ Estate::Estate(Estate&&) noexcept = default;
 Estate& Estate::operator=(Estate&&) noexcept = default;
 
 std::vector<std::string> Estate::Upsert(MachineState state) {
-  std::vector<std::string> touched = {state.id};
-  auto& slot = index_->machines[state.id];
-  if (slot != nullptr) Unlink(*index_, *slot, touched);
+  Touched touched;
+  touched.Add(state.id);
+  std::unique_ptr<MachineState>& slot = index_->machines[state.id];
+  const std::optional<Identity> was =
+      slot == nullptr ? std::nullopt : std::optional(IdentityOf(*slot));
+  if (slot != nullptr) WireMachine(*index_, *slot, Wire::kRemove, touched);
   slot = std::make_unique<MachineState>(std::move(state));
-  Link(*index_, *slot, touched);
-  return touched;
+  WireMachine(*index_, *slot, Wire::kAdd, touched);
+  const Identity is = IdentityOf(*slot);
+  if (was != is) {
+    if (was.has_value()) TouchOthers(*index_, slot->id, *was, touched);
+    TouchOthers(*index_, slot->id, is, touched);
+  }
+  UpdatePool(*index_, touched);
+  return touched.Take();
 }
 
 std::vector<std::string> Estate::Remove(absl::string_view id) {
-  std::vector<std::string> touched = {std::string(id)};
+  Touched touched;
+  touched.Add(std::string(id));
   const auto it = index_->machines.find(id);
-  if (it == index_->machines.end()) return touched;
-  Unlink(*index_, *it->second, touched);
+  if (it == index_->machines.end()) return touched.Take();
+  const std::unique_ptr<MachineState> gone = std::move(it->second);
   index_->machines.erase(it);
-  return touched;
+  WireMachine(*index_, *gone, Wire::kRemove, touched);
+  TouchOthers(*index_, gone->id, IdentityOf(*gone), touched);
+  UpdatePool(*index_, touched);
+  return touched.Take();
 }
 
 const MachineState* Estate::Find(absl::string_view id) const {
@@ -178,7 +327,7 @@ const MachineState* Estate::Find(absl::string_view id) const {
 }
 
 const MachineState* Estate::FindByHostName(absl::string_view host) const {
-  const std::string key = Key(host);
+  const std::string key = HostKey(host);
   auto it = index_->by_name.find(key);
   if (it == index_->by_name.end()) {
     // A full name whose machine does not tell its domain: its short name, if that is unique and not
@@ -189,7 +338,7 @@ const MachineState* Estate::FindByHostName(absl::string_view host) const {
     if (it == index_->by_name.end() || it->second.size() != 1) return nullptr;
     const MachineState* machine = Find(*it->second.begin());
     const bool other_domain =
-        machine != nullptr && machine->os.has_value() && !machine->os->dns_domain().empty();
+        machine != nullptr && FullNameOf(*machine).find('.') != std::string::npos;
     return other_domain ? nullptr : machine;
   }
   return it->second.size() == 1 ? Find(*it->second.begin()) : nullptr;

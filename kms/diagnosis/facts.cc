@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace keymedic::kms {
 namespace {
@@ -29,16 +31,6 @@ bool IsWindows(const v1::Product& product) {
   return absl::StartsWithIgnoreCase(product.name(), "Windows");
 }
 
-const v1::Product* Primary(const v1::LicensingSection& licensing) {
-  const v1::Product* first = nullptr;
-  for (const v1::Product& product : licensing.products()) {
-    if (!HasKey(product) || product.is_addon()) continue;
-    if (IsWindows(product)) return &product;
-    if (first == nullptr) first = &product;
-  }
-  return first;
-}
-
 // Windows names its products after the edition: "Windows(R), Professional edition".
 absl::string_view EditionInName(absl::string_view name) {
   if (!absl::StartsWithIgnoreCase(name, "Windows")) return "";
@@ -49,11 +41,27 @@ absl::string_view EditionInName(absl::string_view name) {
   return name.substr(comma + 2, end - comma - 2);
 }
 
-absl::Time ToTime(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds());
+}  // namespace
+
+const v1::Product* PrimaryProduct(const v1::LicensingSection& licensing) {
+  const v1::Product* first = nullptr;
+  for (const v1::Product& product : licensing.products()) {
+    if (!HasKey(product) || product.is_addon()) continue;
+    if (IsWindows(product)) return &product;
+    if (first == nullptr) first = &product;
+  }
+  return first;
 }
 
-}  // namespace
+bool IsSanctioned(const v1::Policy& policy, absl::string_view host) {
+  host = absl::StripSuffix(host, ".");
+  return policy.kms_hosts().empty() ||
+         absl::c_any_of(policy.kms_hosts(), [&](absl::string_view known) {
+           known = absl::StripSuffix(known, ".");
+           return absl::EqualsIgnoreCase(known, host) ||
+                  absl::EqualsIgnoreCase(known.substr(0, known.find('.')), host);
+         });
+}
 
 absl::string_view ChannelText(const v1::Product& product) {
   if (!product.channel().empty()) return product.channel();
@@ -82,9 +90,7 @@ bool IsNoContact(uint32_t error) {
   return OneOf(error, {0x800706BA, 0xC0020017, 0x8007274C, 0x8007274D, 0x800705B4, 0x80072AF9,
                        0x800706BE, 0x800706BF, 0x800706D9, 0x800706BB, 0x8007139F, 0xC004F074});
 }
-bool IsNoSrv(uint32_t error) {
-  return OneOf(error, {0x8007232B, 0x8007251D, 0x8007007B, 0x8007232A});
-}
+bool IsNoSrv(uint32_t error) { return OneOf(error, {0x8007232B, 0x8007251D, 0x8007007B}); }
 bool IsNoNameServer(uint32_t error) { return error == 0x8007267C; }
 bool IsWrongKeyForEdition(uint32_t error) { return OneOf(error, {0xC004F069, 0xC004E016}); }
 bool IsNonGenuine(uint32_t error) {
@@ -102,22 +108,29 @@ Facts::Facts(const Estate& the_estate, const MachineState& the_machine,
       machine(the_machine),
       policy(the_policy),
       now(the_now) {
-  if (machine.licensing.has_value()) {
-    primary = Primary(*machine.licensing);
-    for (const v1::Product& product : machine.licensing->products()) {
-      const Channel channel = ChannelOf(product);
-      if (channel == Channel::kKmsHost) host_product = &product;
-      if (channel == Channel::kKmsClient) is_kms_client = true;
-    }
+  if (machine.licensing.has_value()) LookAtLicensing();
+  is_host = IsKmsHost(machine);
+  if (is_host && machine.host.has_value()) host = &*machine.host;
+  if (machine.client.has_value()) {
+    LookAtClient(*machine.client);
+    LookAtHost();
   }
-  is_host =
-      host_product != nullptr ||
-      (machine.host.has_value() && (machine.host->enabled() || machine.host->current_count() >= 0));
-  if (machine.host.has_value() && machine.host->has_enabled() && !machine.host->enabled())
-    is_host = host_product != nullptr;
-  if (!machine.client.has_value()) return;
+}
 
-  const v1::KmsClientSection& client = *machine.client;
+void Facts::LookAtLicensing() {
+  primary = PrimaryProduct(*machine.licensing);
+  for (const v1::Product& product : machine.licensing->products()) {
+    const Channel seen = ChannelOf(product);
+    if (&product == primary) channel = seen;
+    if (seen == Channel::kKmsHost) host_product = &product;
+    if (seen == Channel::kKmsClient) is_kms_client = true;
+  }
+  if (primary != nullptr && !primary->activation_id().empty())
+    sku = FindSku(primary->activation_id());
+  if (const std::string id = edition_id(); !id.empty()) edition = FindEdition(id, build());
+}
+
+void Facts::LookAtClient(const v1::KmsClientSection& client) {
   if (!client.attempts().empty()) {
     const v1::ActivationAttempt& newest = client.attempts(0);
     const bool outdated = newest.has_at() && client.has_last_activation_at() &&
@@ -132,21 +145,30 @@ Facts::Facts(const Estate& the_estate, const MachineState& the_machine,
   pinned = !client.registered_host().empty();
   if (pinned) {
     host_name = client.registered_host();
+    host_port = client.registered_port();
   } else if (attempt != nullptr && !attempt->host().empty()) {
     host_name = attempt->host();
+    host_port = attempt->port();
   } else {
     host_name = client.discovered_host();
+    host_port = client.discovered_port();
   }
   if (host_name.empty() && machine.probes.has_value() && machine.probes->probes_size() == 1)
     host_name = machine.probes->probes(0).host();
+}
+
+void Facts::LookAtHost() {
   if (host_name.empty()) return;
   host_machine = estate.FindByHostName(host_name);
-  if (const v1::Probe* probe = ProbeOf(host_name)) {
-    host_alive = probe->result() == v1::PROBE_RESULT_KMS;
-    host_dead = !host_alive;
-  } else {
-    host_dead = attempt_error != 0 && IsNoContact(attempt_error);
+  const v1::Probe* probe = ProbeOf(host_name, host_port);
+  host_alive = probe != nullptr && probe->result() == v1::PROBE_RESULT_KMS;
+  // Who is not pinned goes on to the next host that DNS names.
+  if (!pinned && !host_alive && machine.probes.has_value()) {
+    host_alive = absl::c_any_of(machine.probes->probes(), [](const v1::Probe& other) {
+      return other.result() == v1::PROBE_RESULT_KMS;
+    });
   }
+  host_dead = !host_alive && (probe != nullptr || IsNoContact(attempt_error));
 }
 
 uint32_t Facts::build() const {
@@ -163,10 +185,16 @@ std::string Facts::edition_id() const {
   return primary == nullptr ? "" : std::string(EditionInName(primary->name()));
 }
 
-const v1::Probe* Facts::ProbeOf(absl::string_view host) const {
+bool Facts::uses_known_host() const {
+  return host_machine != nullptr && index.hosts.contains(host_machine->id);
+}
+
+const v1::Probe* Facts::ProbeOf(absl::string_view host, uint32_t port) const {
   if (!machine.probes.has_value()) return nullptr;
   for (const v1::Probe& probe : machine.probes->probes()) {
-    if (absl::EqualsIgnoreCase(probe.host(), host)) return &probe;
+    if (probe.result() != v1::PROBE_RESULT_UNSPECIFIED && (port == 0 || probe.port() == port) &&
+        absl::EqualsIgnoreCase(absl::StripSuffix(probe.host(), "."), absl::StripSuffix(host, ".")))
+      return &probe;
   }
   return nullptr;
 }

@@ -31,6 +31,13 @@ Channel ChannelOf(const v1::Product& product);
 // "VOLUME_KMSCLIENT", as the description or the key channel says it; for evidence.
 absl::string_view ChannelText(const v1::Product& product);
 
+// Windows itself, or else the first product with a key; add-ons have keys of their own.
+const v1::Product* PrimaryProduct(const v1::LicensingSection& licensing);
+
+// Does the policy allow this host? It is named there in full, and may be asked for by its short
+// name. A policy without hosts allows every one.
+bool IsSanctioned(const v1::Policy& policy, absl::string_view host);
+
 // Error codes that mean the same thing.
 bool IsNoContact(uint32_t error);  // the host did not answer
 bool IsNoSrv(uint32_t error);      // no SRV record was found
@@ -49,8 +56,12 @@ struct Facts {
   const v1::Policy& policy;
   const absl::Time now;
 
-  const v1::Product* primary = nullptr;       // Windows itself; else the first product with a key
+  const v1::Product* primary = nullptr;
+  Channel channel = Channel::kUnknown;  // of the primary product
+  const Sku* sku = nullptr;             // of the primary product, if its activation id is known
+  const Edition* edition = nullptr;     // the installed one, if it is known
   const v1::Product* host_product = nullptr;  // the one with a CSVLK
+  const v1::KmsHostSection* host = nullptr;   // its own, if it is a KMS host and known
   bool is_host = false;
   bool is_kms_client = false;  // some product is on a GVLK, or the machine asks a host
   // The newest attempt, unless the client was activated after it: then it tells nothing any more.
@@ -60,15 +71,27 @@ struct Facts {
   // The host this client uses: pinned, or of its newest attempt, or found through DNS. Empty: not
   // known.
   std::string host_name;
+  uint32_t host_port = 0;                      // 0: not known
   bool pinned = false;                         // by registered_host
   const MachineState* host_machine = nullptr;  // that host, if the estate knows it
   bool host_dead = false;   // a probe or the newest attempt says that it does not answer
-  bool host_alive = false;  // a probe says that it does
+  bool host_alive = false;  // a probe says that it does, or that another does which DNS names
 
   uint32_t build() const;          // 0: not known
   std::string edition_id() const;  // of the installed edition; empty: not known
   bool wants_kms() const { return !policy.has_expect_kms() || policy.expect_kms(); }
-  const v1::Probe* ProbeOf(absl::string_view host) const;
+  bool licensed() const {
+    return primary != nullptr && primary->status() == v1::LICENSE_STATUS_LICENSED;
+  }
+  // Is the host that it uses one that the estate knows as a KMS host?
+  bool uses_known_host() const;
+  // Null if there is none, or none that says anything.
+  const v1::Probe* ProbeOf(absl::string_view host, uint32_t port) const;
+
+ private:
+  void LookAtLicensing();
+  void LookAtClient(const v1::KmsClientSection& client);
+  void LookAtHost();
 };
 
 std::string Hex(uint32_t code);  // "0xC004F074"

@@ -4,12 +4,12 @@
 // cause stands, is one table; a chain of causes is followed to its root.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
+#include <tuple>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "kms/diagnosis/facts.h"
 
 namespace keymedic::kms {
@@ -17,9 +17,12 @@ namespace {
 
 enum class Where {
   kSameMachine,
-  kItsHost,   // the KMS host that the machine asks
-  kZoneHost,  // a KMS host in the machine's DNS domain
-  kSameId,    // the first machine with the same client machine id
+  kItsHost,    // the KMS host that the machine asks
+  kZoneHost,   // a KMS host in the machine's DNS domain
+  kSameId,     // the first machine with the same client machine id
+  kItsClones,  // the first of those machines that ask this host with one id
+  kItsRecord,  // an SRV record that names the host that the machine asks
+  kItsPool,    // a pool of hosts that this host belongs to
 };
 
 struct FoldRule {
@@ -37,7 +40,8 @@ constexpr FoldRule kRules[] = {
     {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_UNREACHABLE"},
     {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_REQUEST_NOT_SEEN"},
     {"CLIENT_HOST_UNREACHABLE", Where::kSameMachine, "CLIENT_HOST_OVERRIDE"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kSameMachine, "CLIENT_HOST_UNSANCTIONED"},
+    {"CLIENT_HOST_UNREACHABLE", Where::kItsRecord, "DNS_SRV_STALE"},
+    {"CLIENT_HOST_UNSANCTIONED", Where::kItsRecord, "DNS_SRV_UNSANCTIONED"},
     {"CLIENT_HOST_KEY_MISMATCH", Where::kItsHost, "HOST_EDITION_CANNOT_HOST"},
     {"CLIENT_HOST_KEY_MISMATCH", Where::kItsHost, "HOST_KEY_MISMATCH"},
     {"CLIENT_HOST_KEY_MISMATCH", Where::kItsHost, "HOST_SERVICE_OUTDATED"},
@@ -62,7 +66,9 @@ constexpr FoldRule kRules[] = {
     {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
     {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_PORT_MISMATCH"},
+    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
+    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_PORT_MISMATCH"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_UNREACHABLE"},
     {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
     {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
@@ -70,13 +76,16 @@ constexpr FoldRule kRules[] = {
     {"HOST_NOT_LICENSED", Where::kSameMachine, "HOST_EDITION_CANNOT_HOST"},
     {"HOST_NOT_LICENSED", Where::kSameMachine, "HOST_ACTIVATION_LIMIT"},
     {"HOST_REQUESTS_FAILING", Where::kSameMachine, "HOST_KEY_MISMATCH"},
-    {"HOST_COUNT_STUCK", Where::kSameMachine, "CLIENT_DUPLICATE_CMID"},
+    {"HOST_KEY_MISMATCH", Where::kSameMachine, "HOST_EDITION_CANNOT_HOST"},
+    {"HOST_KEY_MISMATCH", Where::kSameMachine, "HOST_SERVICE_OUTDATED"},
+    {"HOST_COUNT_STUCK", Where::kItsClones, "CLIENT_DUPLICATE_CMID"},
     {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_COUNT_STUCK"},
     {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
     {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_PORT_MISMATCH"},
     {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
     {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
+    {"HOST_COUNT_TOO_LOW", Where::kItsPool, "HOST_COUNT_SPLIT"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_PORT_MISMATCH"},
@@ -84,151 +93,239 @@ constexpr FoldRule kRules[] = {
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
 };
 
+constexpr size_t kNone = static_cast<size_t>(-1);
+
 class Folder {
  public:
-  Folder(const Estate& estate, std::vector<v1::Finding>& findings)
-      : estate_(estate), findings_(findings) {
-    for (size_t i = 0; i < findings.size(); ++i) {
-      if (!findings[i].machine_id().empty())
-        by_machine_[{findings[i].machine_id(), findings[i].code()}] = i;
-    }
-    for (const std::string& id : estate.index().hosts) {
-      const MachineState* host = estate.Find(id);
-      if (host->os.has_value() && !host->os->dns_domain().empty())
-        zone_hosts_[absl::AsciiStrToLower(host->os->dns_domain())].push_back(id);
-    }
-  }
-
-  void Fold() {
-    std::vector<size_t> cause(findings_.size());
-    for (size_t i = 0; i < findings_.size(); ++i) cause[i] = CauseOf(i);
-    std::map<size_t, std::set<std::string>> affected, codes;
-    for (size_t i = 0; i < findings_.size(); ++i) {
-      const size_t root = RootOf(i, cause);
-      if (!findings_[i].machine_id().empty()) affected[root].insert(findings_[i].subject());
-      if (root == i) continue;
-      findings_[i].set_cause_code(findings_[root].code());
-      findings_[i].set_cause_subject(findings_[root].subject());
-      if (findings_[i].code() != findings_[root].code()) codes[root].insert(findings_[i].code());
-    }
-    for (const auto& [root, machines] : affected)
-      findings_[root].mutable_affected_machines()->Assign(machines.begin(), machines.end());
-    for (const auto& [root, folded] : codes)
-      findings_[root].mutable_folded_codes()->Assign(folded.begin(), folded.end());
-  }
+  Folder(const Estate& estate, std::vector<v1::Finding>& findings);
+  void Fold();
 
  private:
-  static constexpr size_t kNone = static_cast<size_t>(-1);
+  // A machine whose finding is asked for its cause; the hosts it asks are looked up once.
+  struct Follower {
+    const MachineState& machine;
+    std::optional<std::vector<std::string>> hosts;
+  };
 
-  // Follows the chain; a ring (which the table does not make) would end where it began.
-  size_t RootOf(size_t i, const std::vector<size_t>& cause) const {
-    size_t root = i;
-    for (int steps = 0; cause[root] != kNone && steps < 8; ++steps) root = cause[root];
-    return root;
-  }
-
-  size_t CauseOf(size_t i) const {
-    const v1::Finding& finding = findings_[i];
-    if (finding.machine_id().empty()) return kNone;
-    const MachineState* machine = estate_.Find(finding.machine_id());
-    if (machine == nullptr) return kNone;
-    for (const FoldRule& rule : kRules) {
-      if (rule.follower != finding.code()) continue;
-      const size_t found = Find(rule, *machine);
-      if (found != kNone && found != i && Explains(findings_[found], finding)) return found;
-    }
-    return kNone;
-  }
-
-  // A notice about a setting explains no failure: only a dead host's override does.
-  static bool Explains(const v1::Finding& cause, const v1::Finding& follower) {
-    return cause.code() != "CLIENT_HOST_OVERRIDE" || cause.severity() >= v1::SEVERITY_WARNING;
-  }
-
-  size_t On(const std::string& machine_id, absl::string_view code) const {
-    const auto it = by_machine_.find(std::pair(machine_id, std::string(code)));
-    return it == by_machine_.end() ? kNone : it->second;
-  }
-
-  size_t Find(const FoldRule& rule, const MachineState& machine) const {
-    switch (rule.where) {
-      case Where::kSameMachine:
-        return On(machine.id, rule.cause);
-      case Where::kItsHost: {
-        for (const std::string& id : HostsOf(machine)) {
-          if (const size_t found = On(id, rule.cause); found != kNone) return found;
-        }
-        return kNone;
-      }
-      case Where::kZoneHost: {
-        for (const std::string& zone : ZonesOf(machine)) {
-          const auto hosts = zone_hosts_.find(zone);
-          if (hosts == zone_hosts_.end()) continue;
-          for (const std::string& id : hosts->second) {
-            if (const size_t found = On(id, rule.cause); found != kNone) return found;
-          }
-        }
-        return kNone;
-      }
-      case Where::kSameId: {
-        const auto sharing = estate_.index().by_cmid.find(
-            absl::AsciiStrToLower(machine.client->client_machine_id()));
-        return sharing == estate_.index().by_cmid.end() ? kNone
-                                                        : On(*sharing->second.begin(), rule.cause);
-      }
-    }
-    return kNone;
-  }
-
-  // The KMS hosts that this machine asks: the one it uses, else those it is told of and cannot
-  // reach.
-  std::vector<std::string> HostsOf(const MachineState& machine) const {
-    const Facts facts(estate_, machine, v1::Policy::default_instance(), absl::InfinitePast());
-    std::vector<std::string> ids;
-    if (facts.host_machine != nullptr) return {facts.host_machine->id};
-    if (machine.probes.has_value()) {
-      for (const v1::Probe& probe : machine.probes->probes()) {
-        if (const MachineState* host = estate_.FindByHostName(probe.host()))
-          ids.push_back(host->id);
-      }
-    }
-    // Nobody says which host it asks, and there is only one.
-    const auto& hosts = estate_.index().hosts;
-    if (ids.empty() && facts.host_name.empty() && hosts.size() == 1) ids.push_back(*hosts.begin());
-    return ids;
-  }
-
-  static std::vector<std::string> ZonesOf(const MachineState& machine) {
-    std::vector<std::string> zones;
-    if (machine.os.has_value() && !machine.os->dns_domain().empty())
-      zones.push_back(absl::AsciiStrToLower(machine.os->dns_domain()));
-    if (machine.names.has_value()) {
-      for (const std::string& suffix : machine.names->suffixes())
-        zones.push_back(absl::AsciiStrToLower(suffix));
-    }
-    return zones;
-  }
+  size_t RootOf(size_t i, const std::vector<size_t>& cause) const;
+  size_t CauseOf(size_t i) const;
+  bool Explains(size_t cause, size_t follower) const;
+  size_t Find(const FoldRule& rule, Follower& follower) const;
+  size_t On(const std::string& machine_id, absl::string_view code) const;
+  size_t OnFirst(const std::vector<std::string>& machine_ids, absl::string_view code) const;
+  size_t OnSharers(absl::string_view cmid, absl::string_view code) const;
+  size_t OnClones(const MachineState& host, absl::string_view code) const;
+  size_t OnPool(const MachineState& host, absl::string_view code) const;
+  size_t OnZone(const MachineState& machine, absl::string_view code) const;
+  size_t OnRecord(const MachineState& machine, absl::string_view code) const;
+  std::vector<std::string> HostsOf(const MachineState& machine) const;
 
   const Estate& estate_;
   std::vector<v1::Finding>& findings_;
-  absl::flat_hash_map<std::pair<std::string, std::string>, size_t> by_machine_;
+  absl::flat_hash_map<std::string, std::vector<size_t>> by_machine_;
+  // Of findings that are no machine's: by the zone, and by the host that a record names.
+  absl::flat_hash_map<std::string, std::vector<size_t>> by_zone_, by_record_;
   absl::flat_hash_map<std::string, std::vector<std::string>> zone_hosts_;
 };
+
+Folder::Folder(const Estate& estate, std::vector<v1::Finding>& findings)
+    : estate_(estate), findings_(findings) {
+  const std::string arrow_text = " -> ";
+  for (size_t i = 0; i < findings.size(); ++i) {
+    const std::string& subject = findings[i].subject();
+    if (!findings[i].machine_id().empty()) {
+      by_machine_[findings[i].machine_id()].push_back(i);
+    } else if (const size_t arrow = subject.find(arrow_text); arrow != std::string::npos) {
+      by_record_[subject.substr(arrow + arrow_text.size())].push_back(i);
+    } else {
+      by_zone_[subject].push_back(i);
+    }
+  }
+  for (const std::string& id : estate.index().hosts) {
+    const MachineState* host = estate.Find(id);
+    if (host->os.has_value() && !host->os->dns_domain().empty())
+      zone_hosts_[HostKey(host->os->dns_domain())].push_back(id);
+  }
+}
+
+void Folder::Fold() {
+  std::vector<size_t> cause(findings_.size());
+  for (size_t i = 0; i < findings_.size(); ++i) cause[i] = CauseOf(i);
+  std::map<size_t, std::set<std::string>> affected, codes;
+  for (size_t i = 0; i < findings_.size(); ++i) {
+    const size_t root = RootOf(i, cause);
+    if (!findings_[i].machine_id().empty()) affected[root].insert(findings_[i].subject());
+    if (root == i) continue;
+    findings_[i].set_cause_code(findings_[root].code());
+    findings_[i].set_cause_subject(findings_[root].subject());
+    if (findings_[i].code() != findings_[root].code()) codes[root].insert(findings_[i].code());
+  }
+  for (const auto& [root, machines] : affected)
+    findings_[root].mutable_affected_machines()->Assign(machines.begin(), machines.end());
+  for (const auto& [root, folded] : codes)
+    findings_[root].mutable_folded_codes()->Assign(folded.begin(), folded.end());
+}
+
+// Follows the chain; a ring, which the table does not make, would end somewhere on it.
+size_t Folder::RootOf(size_t i, const std::vector<size_t>& cause) const {
+  constexpr int kLongestChain = 8;
+  size_t root = i;
+  for (int steps = 0; cause[root] != kNone && steps < kLongestChain; ++steps) root = cause[root];
+  return root;
+}
+
+size_t Folder::CauseOf(size_t i) const {
+  const v1::Finding& finding = findings_[i];
+  if (finding.machine_id().empty()) return kNone;
+  const MachineState* machine = estate_.Find(finding.machine_id());
+  if (machine == nullptr) return kNone;
+  Follower follower{*machine, std::nullopt};
+  for (const FoldRule& rule : kRules) {
+    if (rule.follower != finding.code()) continue;
+    const size_t found = Find(rule, follower);
+    if (found != kNone && found != i && Explains(found, i)) return found;
+  }
+  return kNone;
+}
+
+// A mere notice hides no problem: a setting that is worth a word, or a count of nobody, explains
+// only what is no more than that itself.
+bool Folder::Explains(size_t cause, size_t follower) const {
+  return findings_[cause].severity() >= v1::SEVERITY_WARNING ||
+         findings_[follower].severity() < v1::SEVERITY_WARNING;
+}
+
+size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
+  const MachineState& machine = follower.machine;
+  switch (rule.where) {
+    case Where::kSameMachine:
+      return On(machine.id, rule.cause);
+    case Where::kItsHost:
+      if (!follower.hosts.has_value()) follower.hosts = HostsOf(machine);
+      return OnFirst(*follower.hosts, rule.cause);
+    case Where::kZoneHost:
+      return OnZone(machine, rule.cause);
+    case Where::kSameId:
+      return machine.client.has_value() ? OnSharers(machine.client->client_machine_id(), rule.cause)
+                                        : kNone;
+    case Where::kItsClones:
+      return OnClones(machine, rule.cause);
+    case Where::kItsRecord:
+      return OnRecord(machine, rule.cause);
+    case Where::kItsPool:
+      return OnPool(machine, rule.cause);
+  }
+  return kNone;
+}
+
+size_t Folder::On(const std::string& machine_id, absl::string_view code) const {
+  const auto it = by_machine_.find(machine_id);
+  if (it == by_machine_.end()) return kNone;
+  for (const size_t i : it->second) {
+    if (findings_[i].code() == code) return i;
+  }
+  return kNone;
+}
+
+size_t Folder::OnFirst(const std::vector<std::string>& machine_ids, absl::string_view code) const {
+  for (const std::string& id : machine_ids) {
+    if (const size_t found = On(id, code); found != kNone) return found;
+  }
+  return kNone;
+}
+
+size_t Folder::OnSharers(absl::string_view cmid, absl::string_view code) const {
+  const auto sharing = estate_.index().by_cmid.find(absl::AsciiStrToLower(cmid));
+  return sharing == estate_.index().by_cmid.end() ? kNone : On(*sharing->second.begin(), code);
+}
+
+size_t Folder::OnClones(const MachineState& host, absl::string_view code) const {
+  if (!host.host.has_value()) return kNone;
+  for (const v1::RequestSummary& request : host.host->requests()) {
+    if (request.machine_names_size() < 2) continue;
+    if (const size_t found = OnSharers(request.client_machine_id(), code); found != kNone)
+      return found;
+  }
+  return kNone;
+}
+
+size_t Folder::OnPool(const MachineState& host, absl::string_view code) const {
+  for (const Target* target : estate_.index().TargetsOf(host)) {
+    for (const auto& [zone, machines] : target->zones) {
+      const auto it = by_zone_.find(zone);
+      if (it == by_zone_.end()) continue;
+      for (const size_t i : it->second) {
+        if (findings_[i].code() == code) return i;
+      }
+    }
+  }
+  return kNone;
+}
+
+size_t Folder::OnZone(const MachineState& machine, absl::string_view code) const {
+  std::vector<std::string> zones;
+  if (machine.os.has_value() && !machine.os->dns_domain().empty())
+    zones.push_back(HostKey(machine.os->dns_domain()));
+  if (machine.names.has_value()) {
+    for (const std::string& suffix : machine.names->suffixes()) zones.push_back(HostKey(suffix));
+  }
+  for (const std::string& zone : zones) {
+    const auto hosts = zone_hosts_.find(zone);
+    if (hosts == zone_hosts_.end()) continue;
+    if (const size_t found = OnFirst(hosts->second, code); found != kNone) return found;
+  }
+  return kNone;
+}
+
+// Only who goes by DNS suffers from a record.
+size_t Folder::OnRecord(const MachineState& machine, absl::string_view code) const {
+  if (by_record_.empty()) return kNone;
+  const Facts facts(estate_, machine, v1::Policy::default_instance(), absl::InfinitePast());
+  if (facts.pinned) return kNone;
+  const auto it = by_record_.find(HostKey(facts.host_name));
+  if (it == by_record_.end()) return kNone;
+  for (const size_t i : it->second) {
+    if (findings_[i].code() == code) return i;
+  }
+  return kNone;
+}
+
+// The KMS hosts that a machine asks: the one it uses, else those it was probing.
+std::vector<std::string> Folder::HostsOf(const MachineState& machine) const {
+  const Facts facts(estate_, machine, v1::Policy::default_instance(), absl::InfinitePast());
+  if (facts.host_machine != nullptr) return {facts.host_machine->id};
+  std::vector<std::string> ids;
+  if (!facts.host_name.empty()) return ids;
+  if (machine.probes.has_value()) {
+    for (const v1::Probe& probe : machine.probes->probes()) {
+      if (const MachineState* host = estate_.FindByHostName(probe.host())) ids.push_back(host->id);
+    }
+  }
+  // Nobody says which host it asks, and there is only one.
+  if (ids.empty() && !estate_.index().pool.only_host.empty())
+    ids.push_back(estate_.index().pool.only_host);
+  return ids;
+}
 
 }  // namespace
 
 std::vector<v1::Finding> Fold(const Estate& estate, std::vector<v1::Finding> findings) {
   Folder(estate, findings).Fold();
-  std::stable_sort(findings.begin(), findings.end(),
-                   [](const v1::Finding& a, const v1::Finding& b) {
-                     const auto key = [](const v1::Finding& f) {
-                       return std::tuple(!f.cause_code().empty(), -static_cast<int>(f.severity()),
-                                         -f.affected_machines_size());
-                     };
-                     return std::tuple_cat(key(a), std::tie(a.code(), a.subject())) <
-                            std::tuple_cat(key(b), std::tie(b.code(), b.subject()));
-                   });
-  return findings;
+  // Sorting pointers: findings are large.
+  std::vector<v1::Finding*> order;
+  for (v1::Finding& finding : findings) order.push_back(&finding);
+  std::stable_sort(order.begin(), order.end(), [](const v1::Finding* a, const v1::Finding* b) {
+    const auto key = [](const v1::Finding& f) {
+      return std::tuple(!f.cause_code().empty(), -static_cast<int>(f.severity()),
+                        -f.affected_machines_size(), absl::string_view(f.code()),
+                        absl::string_view(f.subject()));
+    };
+    return key(*a) < key(*b);
+  });
+  std::vector<v1::Finding> sorted;
+  sorted.reserve(findings.size());
+  for (v1::Finding* finding : order) sorted.push_back(std::move(*finding));
+  return sorted;
 }
 
 }  // namespace keymedic::kms

@@ -1,47 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What an Estate knows besides the machines themselves: who shares a machine id, who is called
-// what, what name servers say, who cannot reach whom. Kept up to date by Upsert and Remove, so that
-// no rule ever walks the estate.
+// what, what name servers say, who cannot reach whom, and the few facts about the whole pool of
+// hosts that rules of single machines look at. Kept up to date by Upsert and Remove, so that no
+// rule ever walks the estate.
 #ifndef KEYMEDIC_KMS_DIAGNOSIS_INDEX_H_
 #define KEYMEDIC_KMS_DIAGNOSIS_INDEX_H_
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "kms/diagnosis/diagnosis.h"
 
 namespace keymedic::kms {
 
-// What machines see of one SRV target or probed host.
+using Ids = absl::btree_set<std::string>;  // of machines
+
+// What machines see of one host, by the name or address that they use for it.
 struct Target {
-  absl::flat_hash_set<std::string> failing;              // machine ids whose probe of it fails
-  absl::flat_hash_set<std::string> reaching;             // machine ids whose probe of it succeeds
-  absl::flat_hash_map<std::string, uint32_t> listed_by;  // machine id -> SRV port it is told
-  absl::flat_hash_set<std::string> unresolved_by;        // machine ids that find no address for it
-  std::map<std::string, uint32_t> zones;  // SRV name -> how many machines see this target there
+  Ids failing;                     // their probe of it fails
+  Ids reaching;                    // their probe of it succeeds
+  Ids listed_by;                   // an SRV record tells them of it
+  Ids unresolved_by;               // they find no address for it
+  Ids unanswered;                  // their newest request (event 12288) to it was not answered
+  std::map<uint32_t, Ids> pinned;  // registered on them, by port
+  std::map<uint32_t, uint32_t> srv_ports;  // port -> how many answers say so
+  std::map<std::string, uint32_t> zones;   // SRV name -> how many answers name this target there
+
+  bool empty() const;
+};
+
+// What rules of single machines want to know of all hosts together.
+struct Pool {
+  std::optional<int> best_count;  // the highest count of any host, at most 25; absent: none known
+  int mak_users = 0;              // that a client key would add to it, at most 25
+  bool directory = false;         // some machine is activated by the directory
+  std::string only_host;          // id of the only host; empty: none or several
+
+  bool operator==(const Pool&) const = default;
 };
 
 struct Estate::Index {
   absl::flat_hash_map<std::string, std::unique_ptr<MachineState>> machines;  // by id
-  absl::flat_hash_map<std::string, absl::btree_set<std::string>> by_cmid;    // -> ids
-  absl::flat_hash_map<std::string, absl::btree_set<std::string>>
-      by_name;                                       // short and full, lower case -> ids
-  absl::flat_hash_map<std::string, Target> targets;  // host as others name it, lower case
-  absl::btree_set<std::string> hosts;                // ids of KMS hosts
-  absl::flat_hash_set<std::string> directory_users;  // ids activated by the directory
+  absl::flat_hash_map<std::string, Ids> by_cmid;                             // lower case
+  absl::flat_hash_map<std::string, Ids> by_name;  // as NamesOf gives them
+  absl::flat_hash_map<std::string, Target> targets;
+  Ids hosts;                                                  // KMS hosts
+  Ids directory_users;                                        // activated by the directory
+  Ids mak_users;                                              // on a MAK
+  Ids without_srv;                                            // told that there is no SRV record
+  absl::btree_set<std::pair<int64_t, std::string>> expiries;  // licensed until; seconds and id
+  Pool pool;
 
-  // All that others see of this machine, under its short and its full name.
+  // All that others see of this machine, under each of its names.
   std::vector<const Target*> TargetsOf(const MachineState& machine) const;
 };
 
-// The names others may use for it, lower case: full if the domain is known, and short.
+// Lower case, without the dot that may end a full name.
+std::string HostKey(absl::string_view host);
+// The names and addresses others may use for it, as keys: its name first, then its other name (the
+// full one if its domain is known, or the short one), then addresses.
 std::vector<std::string> NamesOf(const MachineState& machine);
+// How to tell a client of this host: its full name, if that is known.
+std::string FullNameOf(const MachineState& machine);
+
+// Holds a host key, or says that it serves.
+bool IsKmsHost(const MachineState& machine);
+// Were name servers asked, and do all of them say that there is no record?
+bool IsToldNoSrv(const v1::NamesSection& names);
 
 }  // namespace keymedic::kms
 

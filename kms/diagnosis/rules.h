@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rules, as tables. A rule looks at one machine's facts and says at most one finding for each
-// code; it never looks at what other rules said. Which of several causes is the most specific is
-// the table's order and stage, not the rule's business.
+// The rules, as tables. A rule looks at one machine's facts and says at most one finding; it never
+// looks at what other rules said. Which of several causes is the most specific is the table's stage
+// and Fold's business, not the rule's.
 #ifndef KEYMEDIC_KMS_DIAGNOSIS_RULES_H_
 #define KEYMEDIC_KMS_DIAGNOSIS_RULES_H_
 
-#include <functional>
 #include <optional>
 #include <span>
 
@@ -22,13 +21,19 @@ enum class Stage {
   kGeneric,  // only what is left: not activated, and nothing says why
 };
 
+using Found = std::optional<v1::Finding>;
+
 struct Rule {
   Stage stage;
-  std::optional<v1::Finding> (*look)(const Facts& facts);
+  Found (*look)(const Facts& facts);
 };
 
-std::span<const Rule> ClientRules();
-std::span<const Rule> HostRules();
+// One table for each file of rules.
+std::span<const Rule> ClientKeyRules();    // the key, the edition, the machine id
+std::span<const Rule> ClientPathRules();   // the way to the host and what it answers
+std::span<const Rule> ClientStateRules();  // what the licensing service says of itself
+std::span<const Rule> HostStateRules();    // the host's key, its count, its requests
+std::span<const Rule> HostPathRules();     // the way to this host
 
 }  // namespace keymedic::kms
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What no single machine owns: SRV records that name a machine that is not there or that nobody
-// allowed, and pools whose machines are spread too thin.
+// allowed, pools whose machines are spread too thin, and what is going to expire.
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kms/diagnosis/builder.h"
 #include "kms/diagnosis/index.h"
@@ -13,80 +12,139 @@
 namespace keymedic::kms {
 namespace {
 
-bool IsSanctioned(const v1::Policy& policy, const std::string& host) {
-  return absl::c_any_of(policy.kms_hosts(), [&](const std::string& known) {
-    return absl::EqualsIgnoreCase(known, host) ||
-           absl::EqualsIgnoreCase(known.substr(0, known.find('.')), host);
-  });
+bool IsAllowed(const v1::Policy& policy, const std::string& host, const MachineState* machine) {
+  if (IsSanctioned(policy, host)) return true;
+  return machine != nullptr && absl::c_any_of(NamesOf(*machine), [&](const std::string& name) {
+           return IsSanctioned(policy, name);
+         });
+}
+
+v1::Finding StaleRecord(const std::string& zone, const std::string& host, const Target& target,
+                        uint32_t machines) {
+  return FindingBuilder("DNS_SRV_STALE", absl::StrCat(zone, " -> ", host))
+      .Saw("dns", zone,
+           absl::StrCat(
+               "names ", host,
+               target.unresolved_by.empty() ? ", which does not answer" : ", which has no address"))
+      .Saw("dns", "machines that are told so", absl::StrCat(machines))
+      .Why(absl::StrCat("remove the SRV record of ", zone, " that names ", host))
+      .Build();
+}
+
+v1::Finding UnsanctionedRecord(const std::string& zone, const std::string& host,
+                               const v1::Policy& policy) {
+  return FindingBuilder("DNS_SRV_UNSANCTIONED", absl::StrCat(zone, " -> ", host))
+      .Saw("dns", zone, absl::StrCat("names ", host))
+      .Saw("policy", "kms_hosts", absl::StrCat(policy.kms_hosts_size(), " hosts, and not this one"))
+      .Why(absl::StrCat("find out who runs ", host, "; remove its SRV record of ", zone,
+                        ", or name it in the policy"))
+      .Build();
 }
 
 void DiagnoseTarget(const Estate& estate, const std::string& host, const Target& target,
                     const v1::Policy& policy, std::vector<v1::Finding>& findings) {
   if (target.zones.empty() || !CloudOfHost(host).empty()) return;
-  const bool known = estate.FindByHostName(host) != nullptr;
+  const MachineState* machine = estate.FindByHostName(host);
+  // A machine that is known but no host any more is as gone as one that is not known.
+  const bool known = machine != nullptr && estate.index().hosts.contains(machine->id);
   const bool silent =
       target.reaching.empty() &&
       (!target.failing.empty() || target.unresolved_by.size() == target.listed_by.size());
+  const bool allowed = IsAllowed(policy, host, machine);
   for (const auto& [zone, machines] : target.zones) {
-    const std::string subject = absl::StrCat(zone, " -> ", host);
     if (!known && silent) {
-      findings.push_back(
-          FindingBuilder("DNS_SRV_STALE", subject)
-              .Saw("dns", zone,
-                   absl::StrCat("names ", host,
-                                target.unresolved_by.empty() ? ", which does not answer"
-                                                             : ", which has no address"))
-              .Saw("dns", "machines that are told so", absl::StrCat(machines))
-              .Why(absl::StrCat("remove the SRV record of ", zone, " that names ", host))
-              .Build());
-    } else if (!policy.kms_hosts().empty() && !IsSanctioned(policy, host)) {
-      findings.push_back(
-          FindingBuilder("DNS_SRV_UNSANCTIONED", subject)
-              .Saw("dns", zone, absl::StrCat("names ", host))
-              .Saw("policy", "kms_hosts",
-                   absl::StrCat(policy.kms_hosts_size(), " hosts, and not this one"))
-              .Why(absl::StrCat("find out who runs ", host, "; remove its SRV record of ", zone,
-                                ", or name it in the policy"))
-              .Build());
+      findings.push_back(StaleRecord(zone, host, target, machines));
+    } else if (!allowed) {
+      findings.push_back(UnsanctionedRecord(zone, host, policy));
     }
   }
 }
 
-// Enough clients in all, too few for each host: the hosts of one zone share its clients.
-void DiagnoseSplit(const Estate& estate, std::vector<v1::Finding>& findings) {
-  constexpr int kThreshold = 25;
-  std::map<std::string, std::vector<const MachineState*>> zones;
+using Hosts = std::vector<const MachineState*>;
+
+// The hosts that DNS names in each zone, as far as their counts are known.
+std::map<std::string, Hosts> HostsByZone(const Estate& estate) {
+  std::map<std::string, Hosts> zones;
   for (const std::string& id : estate.index().hosts) {
     const MachineState* host = estate.Find(id);
-    if (!host->host->has_current_count() || host->host->current_count() <= 0) continue;
+    if (!host->host.has_value() || host->host->current_count() <= 0) continue;
     absl::btree_set<std::string> own;
     for (const Target* target : estate.index().TargetsOf(*host)) {
       for (const auto& [zone, machines] : target->zones) own.insert(zone);
     }
     for (const std::string& zone : own) zones[zone].push_back(host);
   }
-  for (const auto& [zone, hosts] : zones) {
-    int sum = 0;
-    bool all_low = true;
+  return zones;
+}
+
+// What the clients that ask this host require; desktops, if nobody knows.
+int ThresholdOf(const MachineState& host) {
+  constexpr uint32_t kDesktops = 25;
+  uint32_t required = 0;
+  for (const v1::RequestSummary& request : host.host->requests())
+    required = std::max(required, request.required_count());
+  return static_cast<int>(required == 0 ? kDesktops : required);
+}
+
+// Enough clients in all, too few for each host: the hosts of one zone share its clients.
+void DiagnoseSplit(const Estate& estate, std::vector<v1::Finding>& findings) {
+  for (auto& [zone, hosts] : HostsByZone(estate)) {
+    int sum = 0, threshold = 0;
     for (const MachineState* host : hosts) {
       sum += host->host->current_count();
-      all_low = all_low && host->host->current_count() < kThreshold;
+      threshold = std::max(threshold, ThresholdOf(*host));
     }
-    if (hosts.size() < 2 || !all_low || sum < kThreshold) continue;
+    const bool all_low = absl::c_all_of(
+        hosts, [&](const MachineState* host) { return host->host->current_count() < threshold; });
+    if (hosts.size() < 2 || !all_low || sum < threshold) continue;
+    // The one that has most stays in DNS.
+    absl::c_stable_sort(hosts, [](const MachineState* a, const MachineState* b) {
+      return a->host->current_count() > b->host->current_count();
+    });
     FindingBuilder builder("HOST_COUNT_SPLIT", zone);
-    for (const MachineState* host : hosts)
-      builder.Saw("kms_host", host->name, absl::StrCat("count ", host->host->current_count()));
     builder.NoTreatments();
-    for (size_t i = 1; i < hosts.size(); ++i)
-      builder.Treat("ensure_dns_publishing", {{"enabled", "false"}}, hosts[i]->id);
+    for (const MachineState* host : hosts) {
+      builder.Saw("kms_host", host->name,
+                  absl::StrCat("count ", host->host->current_count(), " of ", threshold));
+      if (host != hosts.front())
+        builder.Treat("ensure_dns_publishing", {{"enabled", "false"}}, host->id);
+    }
     findings.push_back(builder.Build());
   }
+}
+
+// Machines that leave Licensed within the policy's days if nothing changes. One machine alone has
+// findings of its own that say so.
+void DiagnoseExpiry(const Estate& estate, const v1::Policy& policy, absl::Time now,
+                    std::vector<v1::Finding>& findings) {
+  if (estate.size() < 2) return;
+  constexpr size_t kNamesShown = 5;
+  const int64_t days = policy.expiry_ahead_days() == 0 ? 30 : policy.expiry_ahead_days();
+  const int64_t until = absl::ToUnixSeconds(now) + days * 86400;
+  absl::btree_set<std::string> names;
+  FindingBuilder builder("ESTATE_EXPIRY_AHEAD", "estate");
+  for (const auto& [seconds, id] : estate.index().expiries) {
+    if (seconds >= until) break;
+    const std::string& name = estate.Find(id)->name;
+    if (names.size() < kNamesShown)
+      builder.Saw("licensing", name,
+                  absl::StrCat("licensed until ",
+                               absl::FormatTime("%Y-%m-%d", absl::FromUnixSeconds(seconds),
+                                                absl::UTCTimeZone())));
+    names.insert(name);
+  }
+  if (names.empty()) return;
+  v1::Finding finding =
+      builder.Saw("licensing", "machines", absl::StrCat(names.size(), " within ", days, " days"))
+          .Build();
+  finding.mutable_affected_machines()->Assign(names.begin(), names.end());
+  findings.push_back(std::move(finding));
 }
 
 }  // namespace
 
 std::vector<v1::Finding> DiagnoseRecords(const Estate& estate, const v1::Policy& policy,
-                                         absl::Time) {
+                                         absl::Time now) {
   std::vector<v1::Finding> findings;
   std::vector<std::string> hosts;
   for (const auto& [host, target] : estate.index().targets) hosts.push_back(host);
@@ -94,6 +152,7 @@ std::vector<v1::Finding> DiagnoseRecords(const Estate& estate, const v1::Policy&
   for (const std::string& host : hosts)
     DiagnoseTarget(estate, host, estate.index().targets.at(host), policy, findings);
   DiagnoseSplit(estate, findings);
+  DiagnoseExpiry(estate, policy, now, findings);
   return findings;
 }
 

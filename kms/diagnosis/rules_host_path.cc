@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Hosts: the way to this host - its service, its firewall, its port, its DNS record.
+#include <algorithm>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "kms/diagnosis/evidence.h"
+
+namespace keymedic::kms {
+namespace {
+
+constexpr size_t kNamesShown = 3;
+
+Found ServiceStopped(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr) return std::nullopt;
+  const bool stopped = host->has_service_running() && !host->service_running();
+  if (!stopped && !host->service_disabled()) return std::nullopt;
+  return FindingBuilder("HOST_SERVICE_STOPPED", facts.machine)
+      .Saw("services", "sppsvc", host->service_disabled() ? "disabled" : "stopped")
+      .Build();
+}
+
+// Says whether a rule lets clients in on that port; absent: not known.
+std::optional<bool> LetsIn(const v1::FirewallRule& rule, uint32_t port,
+                           const std::string& profile) {
+  if (rule.has_inbound_allow() && !rule.inbound_allow()) return false;
+  if (!rule.tcp_ports().empty() && !absl::c_linear_search(rule.tcp_ports(), port)) return false;
+  const bool other_profile = !rule.profiles().empty() && !profile.empty() &&
+                             absl::c_none_of(rule.profiles(), [&](const std::string& p) {
+                               return absl::EqualsIgnoreCase(p, profile);
+                             });
+  if (other_profile) return false;
+  return rule.has_enabled() ? std::optional(rule.enabled()) : std::nullopt;
+}
+
+Found FirewallClosed(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || !host->has_listening_port() || !facts.machine.firewall.has_value())
+    return std::nullopt;
+  const v1::FirewallSection& firewall = *facts.machine.firewall;
+  if (!firewall.enabled()) return std::nullopt;  // off, or not known
+  const uint32_t port = host->listening_port() == 0 ? kDefaultPort : host->listening_port();
+  if (absl::c_any_of(firewall.rules(), [&](const v1::FirewallRule& rule) {
+        return LetsIn(rule, port, firewall.active_profile()).value_or(true);
+      }))
+    return std::nullopt;
+  FindingBuilder builder("HOST_FIREWALL_CLOSED", facts.machine);
+  builder.Saw("firewall", "listening port", absl::StrCat(port));
+  if (!firewall.active_profile().empty())
+    builder.Saw("firewall", "active profile", firewall.active_profile());
+  for (const v1::FirewallRule& rule : firewall.rules()) {
+    builder.Saw("firewall", rule.id(),
+                rule.enabled() ? "enabled, but not for this port or profile" : "disabled");
+  }
+  if (firewall.rules().empty()) builder.Saw("firewall", "rules", "none for this port");
+  return builder.Build();
+}
+
+FindingBuilder PortsDiffer(const Facts& facts, uint32_t port, absl::string_view source,
+                           absl::string_view field, uint32_t told) {
+  FindingBuilder builder("HOST_PORT_MISMATCH", facts.machine);
+  builder.NoTreatments()
+      .Saw("kms_host", "listening_port", absl::StrCat(port))
+      .Saw(source, field, absl::StrCat(told));
+  return builder;
+}
+
+Found PortMismatch(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || !host->has_listening_port()) return std::nullopt;
+  const uint32_t port = host->listening_port() == 0 ? kDefaultPort : host->listening_port();
+  const std::vector<const Target*> targets = facts.index.TargetsOf(facts.machine);
+  for (const Target* target : targets) {
+    for (const auto& [told, answers] : target->srv_ports) {
+      if (told == port) continue;
+      // DNS is what most clients go by.
+      return PortsDiffer(facts, port, "dns", "SRV port", told)
+          .Treat("ensure_listening_port", {{"port", absl::StrCat(told)}})
+          .Build();
+    }
+  }
+  for (const Target* target : targets) {
+    for (const auto& [told, pinned] : target->pinned) {
+      if (told == port) continue;
+      // The few that are pinned are told the port that all others use.
+      FindingBuilder builder = PortsDiffer(facts, port, "kms_client", "registered_port", told);
+      builder.Saw("kms_client", "machines that are pinned to it", absl::StrCat(pinned.size()));
+      for (const std::string& id : pinned) {
+        const std::string& name = facts.estate.Find(id)->client->registered_host();
+        builder.Treat("ensure_host", {{"host", name}, {"port", absl::StrCat(port)}}, id);
+      }
+      return builder.Build();
+    }
+  }
+  return std::nullopt;
+}
+
+Found Unreachable(const Facts& facts) {
+  if (facts.host == nullptr) return std::nullopt;
+  const Target* widest = nullptr;  // a host may be known by several names
+  for (const Target* target : facts.index.TargetsOf(facts.machine)) {
+    // A host reaches itself through any firewall.
+    const bool itself = target->reaching.contains(facts.machine.id);
+    if (target->reaching.size() > (itself ? 1u : 0u)) return std::nullopt;
+    if (widest == nullptr || target->failing.size() > widest->failing.size()) widest = target;
+  }
+  if (widest == nullptr) return std::nullopt;
+  const size_t machines =
+      widest->failing.size() - (widest->failing.contains(facts.machine.id) ? 1 : 0);
+  if (machines == 0) return std::nullopt;
+  FindingBuilder builder("HOST_UNREACHABLE", facts.machine);
+  size_t shown = 0;
+  for (const std::string& id : widest->failing) {
+    if (id == facts.machine.id) continue;
+    if (shown++ == kNamesShown) break;
+    builder.Saw("probe", "fails from", facts.estate.Find(id)->name);
+  }
+  builder.Saw("probe", "machines that cannot reach it", absl::StrCat(machines));
+  if (facts.host->service_running() && facts.machine.firewall.has_value()) {
+    builder.NoTreatments().Why(
+        "the service runs; if its firewall is open too, look at the network between the host and "
+        "its clients");
+  }
+  return builder.Build();
+}
+
+// Would a request of that instant be in what is known of the host's log?
+bool LogCovers(const v1::KmsHostSection& host, int64_t at, absl::Time now) {
+  // What was sent a moment ago may come with the next report of the host.
+  constexpr int64_t kReportLag = 3600;
+  const int64_t age = absl::ToUnixSeconds(now) - at;
+  if (host.log_full() || age < kReportLag) return false;
+  if (host.has_log_hours_held()) return age < int64_t{host.log_hours_held()} * 3600;
+  return absl::c_any_of(host.requests(), [&](const v1::RequestSummary& request) {
+    return request.has_last_at() && request.last_at().seconds() < at;
+  });
+}
+
+Found RequestNotSeen(const Facts& facts) {
+  constexpr int64_t kNear = 3600;  // the clocks may differ, and clients try again
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr) return std::nullopt;
+  for (const Target* target : facts.index.TargetsOf(facts.machine)) {
+    for (const std::string& id : target->unanswered) {
+      if (target->reaching.contains(id)) continue;
+      const MachineState& client = *facts.estate.Find(id);
+      const v1::ActivationAttempt& attempt = client.client->attempts(0);
+      const std::string& cmid = attempt.client_machine_id().empty()
+                                    ? client.client->client_machine_id()
+                                    : attempt.client_machine_id();
+      if (!attempt.has_at() || cmid.empty()) continue;
+      const int64_t at = attempt.at().seconds();
+      if (!LogCovers(*host, at, facts.now)) continue;
+      const bool seen = absl::c_any_of(host->requests(), [&](const v1::RequestSummary& request) {
+        return absl::EqualsIgnoreCase(request.client_machine_id(), cmid) &&
+               (!request.has_last_at() || request.last_at().seconds() >= at - kNear);
+      });
+      if (seen) continue;
+      return FindingBuilder("HOST_REQUEST_NOT_SEEN", facts.machine)
+          .Saw("event 12288", absl::StrCat("sent by ", client.name), attempt.host(), &attempt.at())
+          .Saw("event 12290", "of machine id", absl::StrCat(cmid, ": none near that time"))
+          .Build();
+    }
+  }
+  return std::nullopt;
+}
+
+std::string PublishRemedy(uint32_t error, const std::string& domain) {
+  switch (error) {
+    case 0x80072338:  // BADSIG: another host owns the record
+    case 0x8007232D:  // REFUSED
+      return absl::StrCat(
+          "give this host's computer account (or a group of the KMS hosts) Full Control on the "
+          "record _vlmcs._tcp.",
+          domain, ", restart the Software Protection service, and expect event 12294");
+    case 0x80072339:
+      return absl::StrCat("repair secure dynamic updates for this host in ", domain,
+                          ": its clock, its computer account, its Kerberos name");
+    case 0x8007232C:
+      return absl::StrCat(
+          "the name server of ", domain,
+          " takes no dynamic updates: make the SRV record by hand and switch publishing off");
+    default:
+      return absl::StrCat("find out why the name server of ", domain,
+                          " refuses this host's update: ", std::string(ErrorMeaning(error)));
+  }
+}
+
+Found PublishFailed(const Facts& facts) {
+  if (!facts.machine.host.has_value()) return std::nullopt;
+  for (const v1::DnsPublication& publication : facts.machine.host->publications()) {
+    if (publication.error() == 0) continue;
+    return FindingBuilder("HOST_DNS_PUBLISH_FAILED", facts.machine)
+        .Saw("event 12293", publication.domain(), ErrorText(publication.error()),
+             publication.has_at() ? &publication.at() : nullptr)
+        .NoTreatments()
+        .Why(PublishRemedy(publication.error(), publication.domain()))
+        .Build();
+  }
+  return std::nullopt;
+}
+
+bool IsListed(const Facts& facts) {
+  return absl::c_any_of(facts.index.TargetsOf(facts.machine),
+                        [](const Target* target) { return !target->listed_by.empty(); });
+}
+
+Found PublishingOff(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || !host->has_dns_publishing() || host->dns_publishing() || IsListed(facts))
+    return std::nullopt;
+  FindingBuilder builder("HOST_DNS_PUBLISHING_OFF", facts.machine);
+  builder.Saw("kms_host", "dns_publishing", "disabled");
+  if (!facts.machine.names.has_value() && facts.index.without_srv.empty()) {
+    builder.Severity(v1::SEVERITY_NOTICE)
+        .Explain("Whether a record was made by hand is not known here.");
+  }
+  return builder.Build();
+}
+
+Found SrvMissing(const Facts& facts) {
+  if (facts.host == nullptr || !facts.machine.names.has_value() || !facts.machine.os.has_value() ||
+      facts.machine.os->dns_domain().empty() || IsListed(facts))
+    return std::nullopt;
+  const std::string suffix = absl::StrCat(".", facts.machine.os->dns_domain());
+  for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
+    if (!absl::EndsWithIgnoreCase(answer.name(), suffix)) continue;
+    if (answer.error() != 0 && !IsNoSrv(answer.error())) continue;  // no answer, so not known
+    return FindingBuilder("HOST_SRV_MISSING", facts.machine)
+        .Saw("dns", answer.name(),
+             answer.records().empty()
+                 ? "no SRV record"
+                 : absl::StrCat(answer.records_size(), " records, none names this host"))
+        .Build();
+  }
+  return std::nullopt;
+}
+
+constexpr Rule kRules[] = {
+    {Stage::kFact, &ServiceStopped}, {Stage::kFact, &FirewallClosed}, {Stage::kFact, &PortMismatch},
+    {Stage::kFact, &PublishFailed},  {Stage::kFact, &PublishingOff},  {Stage::kFact, &SrvMissing},
+    {Stage::kFact, &Unreachable},    {Stage::kFact, &RequestNotSeen},
+};
+
+}  // namespace
+
+std::span<const Rule> HostPathRules() { return kRules; }
+
+}  // namespace keymedic::kms

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Hosts: the key, the count, the requests.
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "kms/diagnosis/evidence.h"
+
+namespace keymedic::kms {
+namespace {
+
+constexpr int kDesktopThreshold = 25;
+constexpr int kServerThreshold = 5;  // Windows Server, Office, Project and Visio
+
+bool IsOffice(const Facts& facts) {
+  return facts.host_product != nullptr && absl::StrContains(facts.host_product->name(), "Office");
+}
+
+// The highest threshold among those that are known to ask; 0 if none is known.
+int RequiredCount(const v1::KmsHostSection& host) {
+  uint32_t required = 0;
+  for (const v1::RequestSummary& request : host.requests())
+    required = std::max(required, request.required_count());
+  return static_cast<int>(required);
+}
+
+// The first revision of a host's build that takes the host key of a newer Windows Server. From the
+// updates that Microsoft's planning page names for hosts that are older than their clients.
+struct NeededRevision {
+  absl::string_view key_family;
+  uint32_t build, revision;
+  absl::string_view update;
+};
+constexpr NeededRevision kNeededRevisions[] = {
+    {"Windows Server 2025", 20348, 2322, "the cumulative update of 2024-02-13"},
+    {"Windows Server 2025", 17763, 5458, "the cumulative update of 2024-02-13, KB5034768"},
+    {"Windows Server 2022", 17763, 1999, "the cumulative update of 2021-06-08, KB5003646"},
+    {"Windows Server 2022", 14393, 4467, "the cumulative update of 2021-06-08, KB5003638"},
+    {"Windows Server 2019", 14393, 2641, "the cumulative update of 2018-12-03, KB4478877"},
+};
+
+const Sku* HostSku(const Facts& facts) {
+  return facts.host_product == nullptr || facts.host_product->activation_id().empty()
+             ? nullptr
+             : FindSku(facts.host_product->activation_id());
+}
+
+Found ServiceOutdated(const Facts& facts) {
+  const Sku* sku = HostSku(facts);
+  if (sku == nullptr || !facts.machine.os.has_value() || !facts.machine.os->has_revision())
+    return std::nullopt;
+  const v1::OsSection& os = *facts.machine.os;
+  for (const NeededRevision& needed : kNeededRevisions) {
+    if (needed.key_family != sku->family || needed.build != os.build() ||
+        os.revision() >= needed.revision)
+      continue;
+    return FindingBuilder("HOST_SERVICE_OUTDATED", facts.machine)
+        .Saw("os", "build", absl::StrCat(os.build(), ".", os.revision()))
+        .Saw("licensing", "host key", std::string(sku->product))
+        .Why(absl::StrCat("install ", needed.update, " or a later one on the host (build ",
+                          needed.build, ".", needed.revision,
+                          "), then restart the Software Protection service"))
+        .Build();
+  }
+  return std::nullopt;
+}
+
+Found NotLicensed(const Facts& facts) {
+  const v1::Product* product = facts.host_product;
+  if (product == nullptr || product->status() == v1::LICENSE_STATUS_UNSPECIFIED ||
+      product->status() == v1::LICENSE_STATUS_LICENSED)
+    return std::nullopt;
+  FindingBuilder builder("HOST_NOT_LICENSED", facts.machine);
+  if (product->has_description()) builder.Saw("licensing", "description", product->description());
+  if (product->status_reason() != 0)
+    builder.Saw("licensing", "status_reason", ErrorText(product->status_reason()));
+  return builder.Build();
+}
+
+Found ActivationLimit(const Facts& facts) {
+  const bool told =
+      facts.host_product != nullptr && facts.host_product->status_reason() == 0xC004C008;
+  if (!told && facts.attempt_error != 0xC004C008) return std::nullopt;
+  return FindingBuilder("HOST_ACTIVATION_LIMIT", facts.machine)
+      .Saw("licensing", "error", ErrorText(0xC004C008))
+      .Build();
+}
+
+Found EditionCannotHost(const Facts& facts) {
+  if (facts.host_product == nullptr || !facts.machine.os.has_value()) return std::nullopt;
+  const v1::OsSection& os = *facts.machine.os;
+  const Sku* sku = HostSku(facts);
+  const bool server_key = sku != nullptr && absl::StartsWith(sku->family, "Windows Server");
+  const bool client_key = sku != nullptr && !server_key && absl::StartsWith(sku->family, "Windows");
+  const bool azure_edition = absl::StartsWithIgnoreCase(os.edition_id(), "ServerTurbine");
+  const bool wrong_kind =
+      os.has_is_server() && ((server_key && !os.is_server()) || (client_key && os.is_server()));
+  if (!azure_edition && !wrong_kind) return std::nullopt;
+  FindingBuilder builder("HOST_EDITION_CANNOT_HOST", facts.machine);
+  builder.Saw("os", "edition", os.edition_id());
+  if (sku != nullptr) builder.Saw("licensing", "host key", std::string(sku->product));
+  return builder.Build();
+}
+
+Found KeyMismatch(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr) return std::nullopt;
+  for (const v1::RequestSummary& request : host->requests()) {
+    if (request.last_error() != 0xC004F015 && request.last_error() != 0xC004F042) continue;
+    FindingBuilder builder("HOST_KEY_MISMATCH", facts.machine);
+    builder.Saw("event 12290", "error", ErrorText(request.last_error()),
+                request.has_last_at() ? &request.last_at() : nullptr);
+    if (const Sku* sku = FindSku(request.activation_id()))
+      builder.Saw("event 12290", "asked for", std::string(sku->product));
+    if (facts.host_product != nullptr)
+      builder.Saw("licensing", "description", facts.host_product->description());
+    return builder.Build();
+  }
+  return std::nullopt;
+}
+
+Found CountZero(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || !host->has_current_count() || host->current_count() > 0)
+    return std::nullopt;
+  FindingBuilder builder("HOST_COUNT_ZERO", facts.machine);
+  builder.Saw("kms_host", "current_count", absl::StrCat(std::max(0, host->current_count())));
+  if (host->has_total_requests())
+    builder.Saw("kms_host", "total_requests", absl::StrCat(host->total_requests()));
+  if (facts.index.pool.directory) {
+    builder.Severity(v1::SEVERITY_INFO)
+        .Explain("Clients here are activated by the directory, which needs no count.");
+  }
+  return builder.Build();
+}
+
+Found CountTooLow(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || host->current_count() <= 0) return std::nullopt;
+  const int count = host->current_count();
+  const int known = RequiredCount(*host);
+  const int threshold = IsOffice(facts) ? kServerThreshold : known != 0 ? known : kDesktopThreshold;
+  if (count >= threshold) return std::nullopt;
+  FindingBuilder builder("HOST_COUNT_TOO_LOW", facts.machine);
+  builder.Saw("kms_host", "current_count", absl::StrCat(count, " of ", threshold));
+  // Enough for servers, and nobody knows of desktops: worth a word, not a warning.
+  if (known == 0 && count >= kServerThreshold) {
+    builder.Severity(v1::SEVERITY_NOTICE)
+        .Explain("The count is enough for Windows Server and Office; desktop Windows needs 25.");
+  }
+  return builder.Build();
+}
+
+// A machine is named in full or in short, in any case.
+bool IsSameName(absl::string_view a, absl::string_view b) {
+  return absl::EqualsIgnoreCase(a.substr(0, a.find('.')), b.substr(0, b.find('.')));
+}
+
+bool HasSeveralNames(const v1::RequestSummary& request) {
+  return absl::c_any_of(request.machine_names(), [&](const std::string& name) {
+    return !IsSameName(name, request.machine_names(0));
+  });
+}
+
+Found CountStuck(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || !host->has_current_count()) return std::nullopt;
+  const int required = std::max(RequiredCount(*host), kServerThreshold);
+  if (host->current_count() >= required) return std::nullopt;
+  for (const v1::RequestSummary& request : host->requests()) {
+    if (!HasSeveralNames(request)) continue;
+    FindingBuilder builder("HOST_COUNT_STUCK", facts.machine);
+    builder.NoTreatments().Saw("event 12290", "one machine id", request.client_machine_id(),
+                               request.has_last_at() ? &request.last_at() : nullptr);
+    bool first = true;
+    for (const std::string& name : request.machine_names()) {
+      builder.Saw("event 12290", "used by", name);
+      // The first keeps its id.
+      const MachineState* clone = facts.estate.FindByHostName(name);
+      if (clone != nullptr && !std::exchange(first, false))
+        builder.Treat("reset_machine_id", {}, clone->id).Treat("activate", {}, clone->id);
+    }
+    return builder.Saw("kms_host", "current_count", absl::StrCat(host->current_count()))
+        .Why(
+            "give each of the machines that are named a machine id of its own (slmgr /rearm, then "
+            "restart), and repair the image they were made from")
+        .Build();
+  }
+  return std::nullopt;
+}
+
+Found CountSaturated(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr) return std::nullopt;
+  const bool desktops = RequiredCount(*host) >= kDesktopThreshold;
+  if (host->current_count() != 50 && (host->current_count() != 10 || desktops)) return std::nullopt;
+  return FindingBuilder("HOST_COUNT_SATURATED", facts.machine)
+      .Saw("kms_host", "current_count", absl::StrCat(host->current_count()))
+      .NoTreatments()
+      .Build();
+}
+
+Found EventLogFull(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr) return std::nullopt;
+  const bool shallow =
+      host->has_log_hours_held() && host->log_hours_held() < 24 && host->total_requests() > 0;
+  if (!host->log_full() && !shallow) return std::nullopt;
+  FindingBuilder builder("HOST_EVENT_LOG_FULL", facts.machine);
+  if (host->log_full()) builder.Saw("Key Management Service log", "full", "yes");
+  if (host->has_log_hours_held())
+    builder.Saw("Key Management Service log", "hours held", absl::StrCat(host->log_hours_held()));
+  return builder.Build();
+}
+
+Found RequestsFailing(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || host->failed_requests() == 0) return std::nullopt;
+  FindingBuilder builder("HOST_REQUESTS_FAILING", facts.machine);
+  builder.Saw("kms_host", "failed_requests",
+              absl::StrCat(host->failed_requests(), " of ", host->total_requests()));
+  if (host->failed_requests() * 20 < host->total_requests()) builder.Severity(v1::SEVERITY_NOTICE);
+  for (const v1::RequestSummary& request : host->requests()) {
+    if (request.last_error() == 0) continue;
+    builder.Saw("event 12290", "error", ErrorText(request.last_error()),
+                request.has_last_at() ? &request.last_at() : nullptr);
+    break;
+  }
+  return builder.NoTreatments().Build();
+}
+
+constexpr Rule kRules[] = {
+    {Stage::kFact, &EditionCannotHost}, {Stage::kFact, &ServiceOutdated},
+    {Stage::kFact, &ActivationLimit},   {Stage::kFact, &NotLicensed},
+    {Stage::kFact, &KeyMismatch},       {Stage::kFact, &CountZero},
+    {Stage::kFact, &CountTooLow},       {Stage::kFact, &CountStuck},
+    {Stage::kFact, &CountSaturated},    {Stage::kFact, &EventLogFull},
+    {Stage::kFact, &RequestsFailing},
+};
+
+}  // namespace
+
+std::span<const Rule> HostStateRules() { return kRules; }
+
+}  // namespace keymedic::kms

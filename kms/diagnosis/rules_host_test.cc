@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each row: a host in one state, and every code that is found of it.
+#include <functional>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kms/diagnosis/machines_testing.h"
+
+namespace keymedic::kms {
+namespace {
+
+using namespace testing;  // NOLINT: the machines of machines_testing.h
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::UnorderedElementsAreArray;
+
+struct Case {
+  const char* name;
+  std::function<void(MachineState&)> change;
+  std::vector<std::string> codes;
+};
+
+v1::RequestSummary& AddRequest(MachineState& machine, const char* cmid,
+                               const std::vector<std::string>& names, uint32_t error = 0,
+                               uint32_t required = 25) {
+  v1::RequestSummary& request = *machine.host->add_requests();
+  request.set_client_machine_id(cmid);
+  for (const std::string& name : names) request.add_machine_names(name);
+  request.set_last_error(error);
+  request.set_required_count(required);
+  Set(kNow - absl::Hours(30), request.mutable_last_at());
+  return request;
+}
+
+v1::FirewallRule& Rule(MachineState& m) { return *m.firewall->mutable_rules(0); }
+
+// Of the host keys that the tests use.
+std::string HostActivationId(const std::string& family) {
+  if (family == "Windows Server 2019") return "2e7a9ad1-a849-4b56-babe-17d5a29fe4b4";
+  if (family == "Windows Server 2022") return "661f7658-7035-4b4c-9f35-010682943ec2";
+  if (family == "Windows Server 2025") return "84e331f6-4279-48c4-ab10-b75139181351";
+  if (family == "Windows 10 2019") return "90da7373-1c51-430b-bf26-c97e9c5cdc31";
+  if (family == "Office LTSC 2021") return "47f3b983-7c53-4d45-abc6-bcd91e2dd90a";
+  ADD_FAILURE() << family;
+  return "";
+}
+
+std::vector<Case> StateCases() {
+  return {
+      {"healthy and saturated", [](MachineState&) {}, {"HOST_COUNT_SATURATED"}},
+      {"count 49", [](MachineState& m) { m.host->set_current_count(49); }, {}},
+      {"count not known", [](MachineState& m) { m.host->clear_current_count(); }, {}},
+      {"count 10 for servers",
+       [](MachineState& m) {
+         m.host->set_current_count(10);
+         AddRequest(m, "x", {"srv"}, 0, 5);
+       },
+       {"HOST_COUNT_SATURATED"}},
+      {"count 10 for desktops",
+       [](MachineState& m) {
+         m.host->set_current_count(10);
+         AddRequest(m, "x", {"pc"});
+       },
+       {"HOST_COUNT_TOO_LOW"}},
+      {"count 5 for servers",
+       [](MachineState& m) {
+         m.host->set_current_count(5);
+         AddRequest(m, "x", {"srv"}, 0, 5);
+       },
+       {}},
+      {"count 4", [](MachineState& m) { m.host->set_current_count(4); }, {"HOST_COUNT_TOO_LOW"}},
+      {"count 0", [](MachineState& m) { m.host->set_current_count(0); }, {"HOST_COUNT_ZERO"}},
+      {"count -1", [](MachineState& m) { m.host->set_current_count(-1); }, {"HOST_COUNT_ZERO"}},
+      {"clones",
+       [](MachineState& m) {
+         m.host->set_current_count(1);
+         AddRequest(m, "x", {"pc-1", "pc-2"});
+       },
+       {"HOST_COUNT_TOO_LOW", "HOST_COUNT_STUCK"}},
+      {"one machine by two spellings",
+       [](MachineState& m) {
+         m.host->set_current_count(1);
+         AddRequest(m, "x", {"PC-1", "pc-1.contoso.example"});
+       },
+       {"HOST_COUNT_TOO_LOW"}},
+      {"clones, and still enough",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         AddRequest(m, "x", {"pc-1", "pc-2"});
+       },
+       {}},
+      {"not licensed",
+       [](MachineState& m) {
+         m.licensing->mutable_products(0)->set_status(v1::LICENSE_STATUS_NOTIFICATION);
+         m.host->set_current_count(30);
+       },
+       {"HOST_NOT_LICENSED"}},
+      {"used up",
+       [](MachineState& m) {
+         m.licensing->mutable_products(0)->set_status(v1::LICENSE_STATUS_NOTIFICATION);
+         m.licensing->mutable_products(0)->set_status_reason(0xC004C008);
+         m.host->set_current_count(30);
+       },
+       {"HOST_NOT_LICENSED", "HOST_ACTIVATION_LIMIT"}},
+      {"wrong key group",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         AddRequest(m, "x", {"pc-1"}, 0xC004F015);
+       },
+       {"HOST_KEY_MISMATCH"}},
+      {"Azure Edition",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         m.os->set_edition_id("ServerTurbine");
+       },
+       {"HOST_EDITION_CANNOT_HOST"}},
+      {"log full",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         m.host->set_log_full(true);
+       },
+       {"HOST_EVENT_LOG_FULL"}},
+      {"log of half a day",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         m.host->set_log_hours_held(12);
+       },
+       {"HOST_EVENT_LOG_FULL"}},
+      {"log of half a day of a host that nobody asked",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         m.host->set_total_requests(0);
+         m.host->set_log_hours_held(12);
+       },
+       {}},
+      {"requests fail",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         m.host->set_failed_requests(400);
+       },
+       {"HOST_REQUESTS_FAILING"}},
+      {"a machine with a host section, but no host",
+       [](MachineState& m) {
+         m.licensing.reset();
+         m.host.emplace().set_enabled(false);
+         m.firewall->clear_rules();
+       },
+       {}},
+  };
+}
+
+std::vector<Case> PathCases() {
+  auto low = [](const std::function<void(MachineState&)>& change) {
+    return [change](MachineState& m) {
+      m.host->set_current_count(30);
+      change(m);
+    };
+  };
+  return {
+      {"no exception",
+       low([](MachineState& m) { m.firewall->clear_rules(); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"exception disabled",
+       low([](MachineState& m) { Rule(m).set_enabled(false); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"exception, and nobody knows whether it is enabled",
+       low([](MachineState& m) { Rule(m).clear_enabled(); }),
+       {}},
+      {"exception for another port",
+       low([](MachineState& m) { Rule(m).set_tcp_ports(0, 1689); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"exception for another profile",
+       low([](MachineState& m) { Rule(m).add_profiles("Private"); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"exception for this profile",
+       low([](MachineState& m) { Rule(m).add_profiles("Domain"); }),
+       {}},
+      {"a rule that blocks",
+       low([](MachineState& m) { Rule(m).set_inbound_allow(false); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"firewall off",
+       low([](MachineState& m) {
+         m.firewall->clear_rules();
+         m.firewall->set_enabled(false);
+       }),
+       {}},
+      {"firewall not known to be on",
+       low([](MachineState& m) {
+         m.firewall->clear_rules();
+         m.firewall->clear_enabled();
+       }),
+       {}},
+      {"port not known",
+       low([](MachineState& m) {
+         m.firewall->clear_rules();
+         m.host->clear_listening_port();
+       }),
+       {}},
+      {"default port, said as 0", low([](MachineState& m) { m.host->set_listening_port(0); }), {}},
+      {"service stopped",
+       low([](MachineState& m) { m.host->set_service_running(false); }),
+       {"HOST_SERVICE_STOPPED"}},
+      {"service disabled",
+       low([](MachineState& m) {
+         m.host->clear_service_running();
+         m.host->set_service_disabled(true);
+       }),
+       {"HOST_SERVICE_STOPPED"}},
+      {"service not known", low([](MachineState& m) { m.host->clear_service_running(); }), {}},
+      {"publishing failed",
+       low([](MachineState& m) {
+         v1::DnsPublication& p = *m.host->add_publications();
+         p.set_domain(kDomain);
+         p.set_error(0x80072338);
+       }),
+       {"HOST_DNS_PUBLISH_FAILED"}},
+      {"published",
+       low([](MachineState& m) { m.host->add_publications()->set_domain(kDomain); }),
+       {}},
+      {"publishing off",
+       low([](MachineState& m) { m.host->set_dns_publishing(false); }),
+       {"HOST_DNS_PUBLISHING_OFF"}},
+      {"publishing off, record by hand",
+       low([](MachineState& m) {
+         m.host->set_dns_publishing(false);
+         AddRecord(AddAnswer(m), "kms1.contoso.example.");
+       }),
+       {}},
+      {"no record", low([](MachineState& m) { AddAnswer(m, 0x8007232B); }), {"HOST_SRV_MISSING"}},
+      {"records of others",
+       low([](MachineState& m) { AddRecord(AddAnswer(m), "kms2.contoso.example"); }),
+       {"HOST_SRV_MISSING"}},
+      {"no answer from the name server",
+       low([](MachineState& m) { AddAnswer(m, 0x800705B4); }),
+       {}},
+      {"no record in another domain",
+       low([](MachineState& m) { AddAnswer(m, 0x8007232B, "fabrikam.example"); }),
+       {}},
+      {"record with another port",
+       low([](MachineState& m) { AddRecord(AddAnswer(m), "KMS1.contoso.example", 1700); }),
+       {"HOST_PORT_MISMATCH"}},
+      {"reaches itself only",
+       low([](MachineState& m) { AddProbe(m, "kms1", v1::PROBE_RESULT_KMS); }),
+       {}},
+  };
+}
+
+class HostRulesTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(HostRulesTest, FindsThisAndNothingElse) {
+  MachineState host = HealthyHost("kms1");
+  GetParam().change(host);
+  Estate estate;
+  estate.Upsert(std::move(host));
+  const std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
+  EXPECT_THAT(Codes(findings), UnorderedElementsAreArray(GetParam().codes)) << GetParam().name;
+  for (const v1::Finding& finding : findings) {
+    EXPECT_THAT(finding.evidence(), Not(IsEmpty())) << finding.code();
+    EXPECT_EQ(finding.why_untreatable().empty(),
+              !finding.treatments().empty() || finding.severity() < v1::SEVERITY_WARNING)
+        << finding.code();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(State, HostRulesTest, ::testing::ValuesIn(StateCases()));
+INSTANTIATE_TEST_SUITE_P(Path, HostRulesTest, ::testing::ValuesIn(PathCases()));
+
+v1::Severity SeverityOf(const Estate& estate, const char* code) {
+  const std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
+  const v1::Finding* finding = FindCode(findings, code);
+  return finding == nullptr ? v1::SEVERITY_UNSPECIFIED : finding->severity();
+}
+
+TEST(HostRules, SeverityFollowsWhatIsKnown) {
+  Estate estate;
+  estate.Upsert(HealthyHost("kms1", 0));
+  EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_ZERO"), v1::SEVERITY_NOTICE);
+  MachineState member = HealthyClient("pc");
+  member.client->set_activation_object("Contoso volume");
+  estate.Upsert(member);
+  EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_ZERO"), v1::SEVERITY_INFO);
+
+  estate.Upsert(HealthyHost("kms1", 7));
+  EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_TOO_LOW"), v1::SEVERITY_NOTICE);
+  estate.Upsert(HealthyHost("kms1", 2));
+  EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_TOO_LOW"), v1::SEVERITY_WARNING);
+
+  MachineState host = HealthyHost("kms1");
+  host.host->set_dns_publishing(false);
+  estate.Upsert(host);
+  EXPECT_EQ(SeverityOf(estate, "HOST_DNS_PUBLISHING_OFF"), v1::SEVERITY_NOTICE);
+  AddAnswer(host, 0x8007232B);
+  estate.Upsert(host);
+  EXPECT_EQ(SeverityOf(estate, "HOST_DNS_PUBLISHING_OFF"), v1::SEVERITY_WARNING);
+
+  host = HealthyHost("kms1");
+  host.host->set_failed_requests(3);
+  estate.Upsert(host);
+  EXPECT_EQ(SeverityOf(estate, "HOST_REQUESTS_FAILING"), v1::SEVERITY_NOTICE);
+}
+
+TEST(HostRules, OneThatOthersReachIsReachable) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 30);
+  AddProbe(host, "kms1", v1::PROBE_RESULT_KMS);  // itself: says nothing of the firewall
+  estate.Upsert(host);
+  MachineState far = HealthyClient("far");
+  AddProbe(far, "kms1.contoso.example", v1::PROBE_RESULT_TIMEOUT);
+  estate.Upsert(far);
+  EXPECT_EQ(SeverityOf(estate, "HOST_UNREACHABLE"), v1::SEVERITY_CRITICAL);
+  const std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
+  EXPECT_EQ(findings[0].evidence(0).value(), "far");
+  EXPECT_EQ(findings[0].evidence(1).value(), "1");
+  MachineState near = HealthyClient("near");
+  AddProbe(near, "kms1.contoso.example", v1::PROBE_RESULT_KMS);
+  estate.Upsert(near);
+  EXPECT_EQ(SeverityOf(estate, "HOST_UNREACHABLE"), v1::SEVERITY_UNSPECIFIED);
+}
+
+TEST(HostRules, PinnedClientsOfAnotherPortAreToldTheRightOne) {
+  Estate estate;
+  estate.Upsert(HealthyHost("kms1", 30));
+  MachineState pc = HealthyClient("pc");
+  pc.client->set_registered_host("kms1.contoso.example");
+  pc.client->set_registered_port(1700);
+  estate.Upsert(pc);
+  const std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
+  ASSERT_THAT(Codes(findings), ElementsAre("HOST_PORT_MISMATCH"));
+  EXPECT_THAT(Treatments(findings[0]), ElementsAre("ensure_host(kms1.contoso.example:1688)@pc"));
+}
+
+TEST(HostRules, ThePortThatDnsSaysIsListenedOn) {
+  MachineState host = HealthyHost("kms1", 30);
+  AddRecord(AddAnswer(host), "kms1.contoso.example", 1700);
+  Estate estate;
+  estate.Upsert(host);
+  EXPECT_THAT(Treatments(Diagnose(estate, "kms1")[0]), ElementsAre("ensure_listening_port(1700)"));
+}
+
+TEST(HostRules, ClonesThatAreKnownGetNewIdsButTheFirst) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 1);
+  AddRequest(host, "x", {"pc-1", "pc-2", "pc-3"});
+  estate.Upsert(host);
+  std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
+  EXPECT_THAT(FindCode(findings, "HOST_COUNT_STUCK")->why_untreatable(), HasSubstr("/rearm"));
+  for (const char* id : {"pc-1", "pc-3"}) estate.Upsert(HealthyClient(id));
+  findings = Diagnose(estate, "kms1");
+  EXPECT_THAT(Treatments(*FindCode(findings, "HOST_COUNT_STUCK")),
+              ElementsAre("reset_machine_id@pc-3", "activate@pc-3"));
+}
+
+TEST(HostRules, PublishFailedNamesThePermission) {
+  MachineState host = HealthyHost("kms1", 30);
+  v1::DnsPublication& publication = *host.host->add_publications();
+  publication.set_domain(kDomain);
+  publication.set_error(0x80072338);
+  Estate estate;
+  estate.Upsert(host);
+  EXPECT_THAT(Diagnose(estate, "kms1")[0].why_untreatable(), HasSubstr("Full Control"));
+}
+
+struct OutdatedCase {
+  const char* family;
+  uint32_t build, revision;
+  bool outdated;
+};
+
+TEST(HostRules, AHostKeyNeedsItsUpdate) {
+  const std::vector<OutdatedCase> cases = {
+      {"Windows Server 2025", 20348, 2321, true}, {"Windows Server 2025", 20348, 2322, false},
+      {"Windows Server 2025", 26100, 1, false},   {"Windows Server 2022", 20348, 1, false},
+      {"Windows Server 2022", 17763, 1998, true}, {"Windows Server 2019", 14393, 2641, false},
+  };
+  for (const OutdatedCase& c : cases) {
+    MachineState host = HealthyHost("kms1", 30);
+    host.os->set_build(c.build);
+    host.os->set_revision(c.revision);
+    host.licensing->mutable_products(0)->set_activation_id(HostActivationId(c.family));
+    Estate estate;
+    estate.Upsert(host);
+    EXPECT_EQ(SeverityOf(estate, "HOST_SERVICE_OUTDATED") != v1::SEVERITY_UNSPECIFIED, c.outdated)
+        << c.family << " on " << c.build << "." << c.revision;
+    // What is not known is not outdated.
+    host.os->clear_revision();
+    estate.Upsert(host);
+    EXPECT_EQ(SeverityOf(estate, "HOST_SERVICE_OUTDATED"), v1::SEVERITY_UNSPECIFIED);
+  }
+}
+
+TEST(HostRules, AKeyBelongsOnItsKindOfWindows) {
+  for (const bool on_server : {true, false}) {
+    for (const char* family : {"Windows Server 2022", "Windows 10 2019", "Office LTSC 2021"}) {
+      MachineState host = HealthyHost("kms1", 30);
+      host.os->set_is_server(on_server);
+      host.licensing->mutable_products(0)->set_activation_id(HostActivationId(family));
+      Estate estate;
+      estate.Upsert(host);
+      const bool expected = std::string(family) == "Windows Server 2022" ? !on_server
+                            : std::string(family) == "Windows 10 2019"   ? on_server
+                                                                         : false;
+      EXPECT_EQ(SeverityOf(estate, "HOST_EDITION_CANNOT_HOST") != v1::SEVERITY_UNSPECIFIED,
+                expected)
+          << family << (on_server ? " on a server" : " on a client");
+    }
+  }
+}
+
+struct NotSeenCase {
+  const char* name;
+  std::function<void(MachineState& host, MachineState& client)> change;
+  bool found;
+};
+
+TEST(HostRules, ARequestThatNeverArrived) {
+  const std::vector<NotSeenCase> cases = {
+      {"lost", [](MachineState&, MachineState&) {}, true},
+      {"arrived",
+       [](MachineState& host, MachineState&) {
+         Set(kNow - absl::Hours(3), AddRequest(host, "CMID-of-pc", {"pc"}).mutable_last_at());
+       },
+       false},
+      {"another one arrived long before",
+       [](MachineState& host, MachineState&) {
+         Set(kNow - absl::Hours(90), AddRequest(host, "cmid-of-pc", {"pc"}).mutable_last_at());
+       },
+       true},
+      {"the log does not reach back",
+       [](MachineState& host, MachineState&) { host.host->set_log_hours_held(2); }, false},
+      {"the log is full", [](MachineState& host, MachineState&) { host.host->set_log_full(true); },
+       false},
+      {"nothing is known of the log",
+       [](MachineState& host, MachineState&) { host.host->clear_log_hours_held(); }, false},
+      {"older requests show how far the log reaches",
+       [](MachineState& host, MachineState&) {
+         host.host->clear_log_hours_held();
+         AddRequest(host, "other", {"other"});
+       },
+       true},
+      {"a moment ago: the host has not told yet",
+       [](MachineState&, MachineState& client) {
+         Set(kNow - absl::Minutes(5), client.client->mutable_attempts(0)->mutable_at());
+       },
+       false},
+      {"answered",
+       [](MachineState&, MachineState& client) {
+         client.client->mutable_attempts(0)->set_error(0xC004F038);
+       },
+       false},
+      {"by another event",
+       [](MachineState&, MachineState& client) {
+         client.client->mutable_attempts(0)->set_source_event(8198);
+       },
+       false},
+      {"the client reaches the host now",
+       [](MachineState&, MachineState& client) {
+         AddProbe(client, "kms1.contoso.example", v1::PROBE_RESULT_KMS);
+       },
+       false},
+      {"to another host",
+       [](MachineState&, MachineState& client) {
+         client.client->mutable_attempts(0)->set_host("kms2.contoso.example");
+       },
+       false},
+  };
+  for (const NotSeenCase& c : cases) {
+    MachineState host = HealthyHost("kms1", 30);
+    MachineState client = UnlicensedClient("pc");
+    AddAttempt(client, 12288, 0xC004F074, "kms1.contoso.example");
+    c.change(host, client);
+    Estate estate;
+    estate.Upsert(host);
+    estate.Upsert(client);
+    EXPECT_EQ(SeverityOf(estate, "HOST_REQUEST_NOT_SEEN") != v1::SEVERITY_UNSPECIFIED, c.found)
+        << c.name;
+  }
+}
+
+}  // namespace
+}  // namespace keymedic::kms

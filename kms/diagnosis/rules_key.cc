@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Clients: the key, the edition, the machine id.
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "kms/diagnosis/evidence.h"
+
+namespace keymedic::kms {
+namespace {
+
+bool HasNoVolumeEdition(const Facts& facts) {
+  if (facts.primary == nullptr || facts.is_host || facts.channel == Channel::kKmsClient)
+    return false;
+  return (facts.sku != nullptr && facts.sku->role == SkuRole::kNoVolumeKey) ||
+         (facts.edition != nullptr && !facts.edition->has_volume_key);
+}
+
+Found EditionNotVolume(const Facts& facts) {
+  if (!facts.wants_kms() || !HasNoVolumeEdition(facts)) return std::nullopt;
+  const bool by_edition = facts.edition != nullptr && !facts.edition->has_volume_key;
+  FindingBuilder builder = About("CLIENT_EDITION_NOT_VOLUME", facts, facts.primary);
+  builder.Saw(by_edition ? "os" : "licensing", by_edition ? "edition" : "activation_id",
+              by_edition ? facts.edition_id() : std::string(facts.sku->product));
+  return builder.Build();
+}
+
+// The last five characters of the client key that belongs in this product. What is installed is
+// known by the edition or, of other products than Windows, by the activation id.
+absl::string_view ExpectedPartial(const Facts& facts, const v1::Product& product) {
+  if (&product == facts.primary && facts.edition != nullptr && !facts.edition->gvlk_partial.empty())
+    return facts.edition->gvlk_partial;
+  const Sku* sku = &product == facts.primary         ? facts.sku
+                   : product.activation_id().empty() ? nullptr
+                                                     : FindSku(product.activation_id());
+  return sku == nullptr ? absl::string_view() : sku->gvlk_partial;
+}
+
+Found KeyWrongEdition(const Facts& facts) {
+  const Gvlk* gvlk = nullptr;
+  const v1::Product* wrong = FindProduct(facts, [&](const v1::Product& product) {
+    if (product.partial_key().empty()) return false;
+    const absl::string_view expected = ExpectedPartial(facts, product);
+    if (expected.empty() || absl::EqualsIgnoreCase(expected, product.partial_key())) return false;
+    gvlk = FindGvlkByPartial(product.partial_key());
+    return gvlk != nullptr;
+  });
+  if (wrong == nullptr) return OnError("CLIENT_KEY_WRONG_EDITION", facts, &IsWrongKeyForEdition);
+  FindingBuilder builder = About("CLIENT_KEY_WRONG_EDITION", facts, wrong);
+  builder.Saw("key table", "key belongs to", absl::StrCat(gvlk->product, " ", gvlk->edition));
+  if (const std::string edition = facts.edition_id(); !edition.empty())
+    builder.Saw("os", "edition", edition);
+  return AddAttempt(builder, facts).Build();
+}
+
+// The count that a host must reach before it activates this machine.
+int ThresholdOf(const Facts& facts) {
+  const bool server = (facts.machine.os.has_value() && facts.machine.os->is_server()) ||
+                      (facts.edition != nullptr && facts.edition->is_server);
+  return server ? 5 : 25;
+}
+
+// A MAK is right for as long as the pool is known, and known to be under the threshold.
+bool MayKeepMak(const Facts& facts) {
+  return facts.channel == Channel::kMak && facts.index.pool.best_count.has_value() &&
+         *facts.index.pool.best_count < ThresholdOf(facts);
+}
+
+Found MakUntilCount(const Facts& facts) {
+  const v1::Product* product = ProductOffKms(facts);
+  if (product == nullptr || !MayKeepMak(facts)) return std::nullopt;
+  const Pool& pool = facts.index.pool;
+  FindingBuilder builder = About("CLIENT_MAK_UNTIL_COUNT", facts, product);
+  builder.NoTreatments().Saw("kms_host", "highest count",
+                             absl::StrCat(*pool.best_count, " of ", ThresholdOf(facts)));
+  if (*pool.best_count + pool.mak_users >= ThresholdOf(facts)) {
+    builder.Treat("ensure_client_key")
+        .Treat("activate")
+        .Explain("With the machines that hold a MAK the pool would reach its threshold.");
+  }
+  return builder.Build();
+}
+
+Found KeyNotGvlk(const Facts& facts) {
+  if (const v1::Product* product = ProductOffKms(facts)) {
+    if (MayKeepMak(facts) || HasNoVolumeEdition(facts)) return std::nullopt;
+    FindingBuilder builder = About("CLIENT_KEY_NOT_GVLK", facts, product);
+    builder.Saw("licensing", "channel", std::string(ChannelText(*product)));
+    return AddAttempt(builder, facts).Build();
+  }
+  // The licence is not known, but the attempt says that a retail or digital key is in it.
+  if (facts.primary != nullptr || facts.attempt_error != 0x803F7001 || facts.is_host ||
+      !facts.wants_kms())
+    return std::nullopt;
+  FindingBuilder builder("CLIENT_KEY_NOT_GVLK", facts.machine);
+  return AddAttempt(builder, facts).Build();
+}
+
+constexpr size_t kNamesShown = 5;
+
+// The first of those that share an id keeps it and speaks of all; the others speak of the first.
+Found DuplicateCmid(const Facts& facts) {
+  if (!facts.machine.client.has_value() || facts.machine.client->client_machine_id().empty())
+    return std::nullopt;
+  const std::string cmid = absl::AsciiStrToLower(facts.machine.client->client_machine_id());
+  const auto found = facts.index.by_cmid.find(cmid);
+  if (found == facts.index.by_cmid.end() || found->second.size() < 2) return std::nullopt;
+  const Ids& sharing = found->second;
+  FindingBuilder builder("CLIENT_DUPLICATE_CMID", facts.machine);
+  builder.NoTreatments().Saw("kms_client", "client_machine_id", cmid);
+  if (*sharing.begin() != facts.machine.id) {
+    builder.Saw("kms_client", "the same id on", facts.estate.Find(*sharing.begin())->name)
+        .Treat("reset_machine_id")
+        .Treat("activate");
+    return builder.Build();
+  }
+  size_t shown = 0;
+  for (auto id = std::next(sharing.begin()); id != sharing.end(); ++id) {
+    if (shown++ < kNamesShown)
+      builder.Saw("kms_client", "the same id on", facts.estate.Find(*id)->name);
+    builder.Treat("reset_machine_id", {}, *id).Treat("activate", {}, *id);
+  }
+  builder.Saw("kms_client", "machines that share it", absl::StrCat(sharing.size()));
+  return builder.Build();
+}
+
+constexpr Rule kRules[] = {
+    {Stage::kFact, &DuplicateCmid},     {Stage::kFact, &MakUntilCount},
+    {Stage::kCause, &EditionNotVolume}, {Stage::kCause, &KeyWrongEdition},
+    {Stage::kCause, &KeyNotGvlk},
+};
+
+}  // namespace
+
+std::span<const Rule> ClientKeyRules() { return kRules; }
+
+}  // namespace keymedic::kms

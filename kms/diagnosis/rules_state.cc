@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Clients: what the licensing service says of its own state, and what is left when nothing says
+// why.
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "kms/diagnosis/evidence.h"
+
+namespace keymedic::kms {
+namespace {
+
+constexpr int64_t kDay = 86400;
+constexpr int64_t kValidity = 180 * kDay;  // of one KMS activation
+constexpr int64_t kRenewal = 7 * kDay;     // how often a client renews, unless its host says so
+
+// A number of the policy; 0 there means the default.
+int64_t Or(uint32_t value, int64_t otherwise) { return value == 0 ? otherwise : value; }
+
+Found NonGenuine(const Facts& facts) {
+  if (Found found = OnError("CLIENT_NON_GENUINE", facts, &IsNonGenuine)) return found;
+  const v1::Product* product = FindProduct(facts, [](const v1::Product& p) {
+    return p.status() == v1::LICENSE_STATUS_NON_GENUINE_GRACE || (p.has_genuine() && !p.genuine());
+  });
+  if (product != nullptr) return About("CLIENT_NON_GENUINE", facts, product).Build();
+  // What a log said once is over when the product is licensed now.
+  if (!facts.machine.licensing.has_value() || facts.licensed()) return std::nullopt;
+  for (const v1::Observation& seen : facts.machine.licensing->observations()) {
+    if (!IsNonGenuine(seen.error())) continue;
+    return FindingBuilder("CLIENT_NON_GENUINE", facts.machine)
+        .Saw(absl::StrCat("event ", seen.event_id()), "error", ErrorText(seen.error()),
+             seen.has_at() ? &seen.at() : nullptr)
+        .Build();
+  }
+  return std::nullopt;
+}
+
+Found HardwareChanged(const Facts& facts) {
+  return OnError("CLIENT_HARDWARE_CHANGED", facts, &IsHardwareChanged);
+}
+
+Found ClockSkew(const Facts& facts) {
+  const bool measured = facts.machine.os.has_value() && facts.machine.os->has_clock_skew_minutes();
+  const bool skewed = measured && std::abs(facts.machine.os->clock_skew_minutes()) >=
+                                      Or(facts.policy.clock_skew_minutes(), 60);
+  // An old complaint about the clock says nothing once the clock is measured to be right.
+  const bool attempted = facts.attempt_error == 0xC004F06C && (!measured || skewed);
+  if (!skewed && !attempted) return std::nullopt;
+  FindingBuilder builder("CLIENT_CLOCK_SKEW", facts.machine);
+  if (skewed) {
+    builder.Saw("os", "clock_skew_minutes",
+                absl::StrCat(facts.machine.os->clock_skew_minutes(), " against ",
+                             facts.machine.os->clock_source()));
+  }
+  return AddAttempt(builder, facts).Build();
+}
+
+Found ActivationTypeLimited(const Facts& facts) {
+  if (!facts.machine.client.has_value() || facts.is_host || facts.licensed() || !facts.wants_kms())
+    return std::nullopt;
+  const v1::ActivationType type = facts.machine.client->activation_type();
+  if (type != v1::ACTIVATION_TYPE_DIRECTORY && type != v1::ACTIVATION_TYPE_TOKEN)
+    return std::nullopt;
+  return FindingBuilder("CLIENT_ACTIVATION_TYPE_LIMITED", facts.machine)
+      .Saw("kms_client", "activation_type",
+           type == v1::ACTIVATION_TYPE_DIRECTORY ? "directory only" : "token only")
+      .Build();
+}
+
+Found ActivatedByDirectory(const Facts& facts) {
+  if (!facts.index.directory_users.contains(facts.machine.id)) return std::nullopt;
+  const v1::KmsClientSection& client = *facts.machine.client;
+  FindingBuilder builder("CLIENT_ACTIVATED_BY_DIRECTORY", facts.machine);
+  if (client.activation_object().empty()) {
+    builder.Saw("kms_client", "last_activation_type", "directory");
+  } else {
+    builder.Saw("kms_client", "activation_object", client.activation_object());
+  }
+  return builder.NoTreatments().Build();
+}
+
+const v1::Product* Unlicensed(const Facts& facts) {
+  return FindProduct(facts, [](const v1::Product& p) {
+    return p.status() != v1::LICENSE_STATUS_UNSPECIFIED &&
+           p.status() != v1::LICENSE_STATUS_LICENSED;
+  });
+}
+
+bool IsGrace(v1::LicenseStatus status) {
+  return status == v1::LICENSE_STATUS_INITIAL_GRACE ||
+         status == v1::LICENSE_STATUS_ADDITIONAL_GRACE ||
+         status == v1::LICENSE_STATUS_EXTENDED_GRACE;
+}
+
+Found NeverActivated(const Facts& facts) {
+  const v1::Product* product = Unlicensed(facts);
+  if (product == nullptr || ChannelOf(*product) != Channel::kKmsClient) return std::nullopt;
+  const uint32_t reason = product->status_reason();
+  const bool told = reason == 0xC004F056 || reason == 0xC004F034;
+  const bool activated_once =
+      facts.machine.client.has_value() && facts.machine.client->has_last_activation_at();
+  const bool fresh = product->status() == v1::LICENSE_STATUS_INITIAL_GRACE && !activated_once;
+  if (!told && !fresh) return std::nullopt;
+  FindingBuilder builder = About("CLIENT_NEVER_ACTIVATED", facts, product);
+  return AddAttempt(builder, facts).Build();
+}
+
+Found GraceExpiring(const Facts& facts) {
+  const v1::Product* product = Unlicensed(facts);
+  if (product == nullptr || !IsGrace(product->status()) || !product->has_expires_at())
+    return std::nullopt;
+  const int64_t days = (product->expires_at().seconds() - absl::ToUnixSeconds(facts.now)) / kDay;
+  if (days >= Or(facts.policy.grace_warning_days(), 30)) return std::nullopt;
+  FindingBuilder builder = About("CLIENT_GRACE_EXPIRING", facts, product);
+  builder.Saw("licensing", "days left", absl::StrCat(std::max<int64_t>(days, 0)));
+  return AddAttempt(builder, facts).Build();
+}
+
+// When the client was last activated by a KMS host; 0: not known.
+int64_t LastActivation(const Facts& facts) {
+  const v1::KmsClientSection& client = *facts.machine.client;
+  if (client.has_last_activation_at()) return client.last_activation_at().seconds();
+  return facts.primary->has_expires_at() ? facts.primary->expires_at().seconds() - kValidity : 0;
+}
+
+Found RenewalOverdue(const Facts& facts) {
+  if (!facts.licensed() || facts.is_host || facts.channel != Channel::kKmsClient ||
+      !facts.machine.client.has_value() || facts.index.directory_users.contains(facts.machine.id))
+    return std::nullopt;
+  const int64_t last = LastActivation(facts);
+  if (last == 0) return std::nullopt;
+  const int64_t interval =
+      std::max<int64_t>(int64_t{facts.machine.client->renewal_interval_minutes()} * 60, kRenewal);
+  const int64_t age = absl::ToUnixSeconds(facts.now) - last;
+  if (age <= 2 * interval) return std::nullopt;
+  FindingBuilder builder = About("CLIENT_RENEWAL_OVERDUE", facts, facts.primary);
+  builder.Saw("kms_client", "last activation", absl::StrCat(age / kDay, " days ago"));
+  return AddAttempt(builder, facts).Build();
+}
+
+Found NotLicensed(const Facts& facts) {
+  const v1::Product* product = Unlicensed(facts);
+  if (product == nullptr) return std::nullopt;
+  FindingBuilder builder = About("CLIENT_NOT_LICENSED", facts, product);
+  return AddAttempt(builder, facts).Build();
+}
+
+constexpr Rule kRules[] = {
+    {Stage::kFact, &ActivationTypeLimited},
+    {Stage::kFact, &ActivatedByDirectory},
+    {Stage::kCause, &ClockSkew},
+    {Stage::kCause, &NonGenuine},
+    {Stage::kSymptom, &HardwareChanged},
+    {Stage::kGeneric, &NeverActivated},
+    {Stage::kGeneric, &GraceExpiring},
+    {Stage::kGeneric, &RenewalOverdue},
+    {Stage::kGeneric, &NotLicensed},
+};
+
+}  // namespace
+
+std::span<const Rule> ClientStateRules() { return kRules; }
+
+}  // namespace keymedic::kms
