@@ -17,6 +17,7 @@
 #include "keymedic/v1/fleet_service.pb.h"
 #include "keymedic/v1/policy_service.pb.h"
 #include "kms/diagnosis/diagnosis.h"
+#include "kms/readers/piece.h"
 
 namespace keymedic::kms {
 
@@ -36,7 +37,7 @@ class CaptureSet {
 
  private:
   std::vector<v1::Unread> unread_;
-  std::vector<MachineState> pieces_;  // one for each thing that was recognised, in order
+  std::vector<readers::Piece> pieces_;  // one for each thing that was recognised, in order
 };
 
 }  // namespace keymedic::kms

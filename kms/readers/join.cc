@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/readers/join.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "kms/events.h"
+#include "kms/readers/shapes.h"
+
+namespace keymedic::kms::readers {
+namespace {
+
+constexpr int64_t kActivationMinutes = 180 * 24 * 60;
+
+// Pieces that are one machine's; its identity so far.
+struct Node {
+  std::vector<const Piece*> pieces;
+  std::set<std::string> files;
+  Role role = Role::kUnknown;
+  std::string computer;  // as written; empty: not known
+  std::string cmid;
+  bool report = false;  // has a licence report (slmgr, ospp.vbs)
+};
+
+std::string ShortName(absl::string_view computer) {
+  const std::string lower = Lower(computer);
+  return FindIpAddress(lower) ? lower : lower.substr(0, lower.find('.'));
+}
+
+std::string CmidOf(const v1::KmsClientSection& client) {
+  if (client.has_client_machine_id()) return client.client_machine_id();
+  for (const v1::ActivationAttempt& attempt : client.attempts()) {
+    if (attempt.has_client_machine_id()) return attempt.client_machine_id();
+  }
+  return "";
+}
+
+std::string CmidOf(const Piece& piece) {
+  if (piece.role == Role::kHost) return "";  // a host's events carry its clients' ids
+  v1::KmsClientSection client;
+  if (piece.state.client) client = *piece.state.client;
+  v1::LicensingSection licensing;
+  FoldClientEvents(piece.events, client, licensing);
+  return CmidOf(client);
+}
+
+void Absorb(Node& into, const Node& from) {
+  into.pieces.insert(into.pieces.end(), from.pieces.begin(), from.pieces.end());
+  into.files.insert(from.files.begin(), from.files.end());
+  if (from.computer.size() > into.computer.size()) into.computer = from.computer;
+  if (into.cmid.empty()) into.cmid = from.cmid;
+  if (into.role == Role::kUnknown || from.role == Role::kHost) into.role = from.role;
+  into.report = into.report || from.report;
+}
+
+bool NamesDiffer(const Node& a, const Node& b) {
+  return !a.computer.empty() && !b.computer.empty() &&
+         ShortName(a.computer) != ShortName(b.computer);
+}
+
+bool CmidsDiffer(const Node& a, const Node& b) {
+  return !a.cmid.empty() && !b.cmid.empty() && a.cmid != b.cmid;
+}
+
+// Reports of one product that say different things: two machines, whatever id they share.
+bool ReportsDiffer(const Node& a, const Node& b) {
+  for (const Piece* x : a.pieces) {
+    for (const Piece* y : b.pieces) {
+      if (!x->state.licensing || !y->state.licensing) continue;
+      for (const v1::Product& p : x->state.licensing->products()) {
+        for (const v1::Product& q : y->state.licensing->products()) {
+          const bool windows =
+              p.name().rfind("Windows", 0) == 0 && q.name().rfind("Windows", 0) == 0;
+          if (windows && !p.is_addon() && !q.is_addon() &&
+              (p.partial_key() != q.partial_key() || p.status() != q.status())) {
+            return true;
+          }
+        }
+      }
+    }
+  }
+  return false;
+}
+
+class Joiner {
+ public:
+  explicit Joiner(const std::vector<Piece>& pieces) {
+    for (const Piece& piece : pieces) Place(piece);
+  }
+
+  std::vector<Node> Join() {
+    MergeWhere([](const Node& node) { return ShortName(node.computer); },
+               [](const Node&, const Node&) { return true; });
+    MergeWhere([](const Node& node) { return node.cmid; },
+               [](const Node& a, const Node& b) {
+                 const bool one_file = a.files == b.files;
+                 return !NamesDiffer(a, b) && !ReportsDiffer(a, b) &&
+                        !(one_file && a.report && b.report);
+               });
+    MergeLeftovers();
+    AttachNames();
+    return std::move(nodes_);
+  }
+
+ private:
+  using Key = std::tuple<std::string, int, Role, std::string>;
+
+  void Place(const Piece& piece);
+  // Nodes with the same value of `key`, if it has one and `same` agrees.
+  template <typename KeyOf, typename Same>
+  void MergeWhere(KeyOf key, Same same);
+  void MergeLeftovers();
+  void AttachNames();
+
+  std::vector<Node> nodes_;
+  std::map<Key, size_t> by_key_;
+  std::map<std::pair<std::string, int>, size_t> host_reports_;  // by file and section
+  std::vector<const Piece*> names_;
+};
+
+void Joiner::Place(const Piece& piece) {
+  if (piece.state.names && !piece.state.licensing) {
+    names_.push_back(&piece);
+    return;
+  }
+  const auto section = std::pair(piece.file, piece.section);
+  const bool report = piece.state.licensing.has_value();
+  Role role = piece.said != Role::kUnknown ? piece.said : piece.role;
+  // One run of slmgr on a host also lists the machine's own client products.
+  if (report && host_reports_.contains(section)) role = Role::kHost;
+  std::string computer = ShortName(piece.computer);
+  const Key key{piece.file, piece.section, role, computer};
+  auto [found, added] = by_key_.emplace(key, nodes_.size());
+  if (added && !computer.empty()) {
+    // What came before without a name, in the same part of the same file, is this machine's.
+    const auto unnamed = by_key_.find(Key{piece.file, piece.section, role, ""});
+    if (unnamed != by_key_.end() && nodes_[unnamed->second].computer.empty()) {
+      found->second = unnamed->second;
+      added = false;
+    }
+  } else if (added) {
+    for (const auto& [other, index] : by_key_) {
+      if (std::get<0>(other) == piece.file && std::get<1>(other) == piece.section &&
+          std::get<2>(other) == role && !std::get<3>(other).empty()) {
+        found->second = index;
+        added = false;
+      }
+    }
+  }
+  if (added) nodes_.emplace_back();
+  Node single;
+  single.pieces = {&piece};
+  single.files = {piece.file};
+  single.role = role;
+  single.computer = piece.computer;
+  single.cmid = CmidOf(piece);
+  single.report = report;
+  Absorb(nodes_[found->second], single);
+  if (report && role == Role::kHost && !host_reports_.contains(section)) {
+    host_reports_[section] = found->second;
+    const auto client = by_key_.find(Key{piece.file, piece.section, Role::kClient, computer});
+    if (client != by_key_.end() && nodes_[client->second].report) {
+      Absorb(nodes_[found->second], nodes_[client->second]);
+      nodes_[client->second].pieces.clear();
+      client->second = found->second;
+    }
+  }
+}
+
+template <typename KeyOf, typename Same>
+void Joiner::MergeWhere(KeyOf key, Same same) {
+  std::map<std::string, std::vector<size_t>> groups;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].pieces.empty() || key(nodes_[i]).empty()) continue;
+    std::vector<size_t>& group = groups[key(nodes_[i])];
+    const auto first = std::find_if(group.begin(), group.end(),
+                                    [&](size_t k) { return same(nodes_[k], nodes_[i]); });
+    if (first == group.end()) {
+      group.push_back(i);
+    } else {
+      Absorb(nodes_[*first], nodes_[i]);
+      nodes_[i].pieces.clear();
+    }
+  }
+  std::erase_if(nodes_, [](const Node& node) { return node.pieces.empty(); });
+}
+
+// Evidence without an identity belongs to the one machine of its role that another file reports.
+void Joiner::MergeLeftovers() {
+  std::map<Role, std::vector<size_t>> reports;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].report) reports[nodes_[i].role].push_back(i);
+  }
+  for (Node& loose : nodes_) {
+    const std::vector<size_t>& candidates = reports[loose.role];
+    if (loose.report || !loose.computer.empty() || candidates.size() != 1) continue;
+    Node& only = nodes_[candidates[0]];
+    if (CmidsDiffer(only, loose) || only.files == loose.files) continue;
+    Absorb(only, loose);
+    loose.pieces.clear();
+  }
+  std::erase_if(nodes_, [](const Node& node) { return node.pieces.empty(); });
+}
+
+void Joiner::AttachNames() {
+  for (const Piece* piece : names_) {
+    std::vector<Node*> clients;
+    const auto collect = [&](auto wanted) {
+      if (!clients.empty()) return;
+      for (Node& node : nodes_) {
+        if (node.role != Role::kHost && wanted(node)) clients.push_back(&node);
+      }
+    };
+    collect([&](const Node& node) {
+      return !piece->computer.empty() && ShortName(node.computer) == ShortName(piece->computer);
+    });
+    if (piece->computer.empty()) {
+      collect([&](const Node& node) { return node.files.contains(piece->file); });
+      collect([](const Node&) { return true; });
+    }
+    if (clients.empty()) {
+      Node& alone = nodes_.emplace_back();
+      alone.computer = piece->computer;
+      alone.role = Role::kClient;
+      alone.files = {piece->file};
+      clients.push_back(&alone);
+    }
+    for (Node* node : clients) node->pieces.push_back(piece);
+  }
+}
+
+template <typename Section>
+void MergeSection(std::optional<Section>& into, const std::optional<Section>& from) {
+  if (!from) return;
+  if (into)
+    into->MergeFrom(*from);
+  else
+    into = from;
+}
+
+void MergeProducts(const Piece& piece, MachineState& state, std::vector<int64_t>& minutes) {
+  if (!piece.state.licensing) return;
+  v1::LicensingSection licensing = *piece.state.licensing;
+  google::protobuf::RepeatedPtrField<v1::Product> products;
+  products.Swap(licensing.mutable_products());
+  MergeSection(state.licensing, std::optional(licensing));
+  for (int i = 0; i < products.size(); ++i) {
+    auto& known = *state.licensing->mutable_products();
+    int same = -1;
+    for (int k = 0; k < known.size(); ++k) {
+      const bool one_id = products[i].has_activation_id() &&
+                          known[k].activation_id() == products[i].activation_id();
+      // A report without its description is of the product that is already there.
+      const bool fragment = !products[i].has_description() && !products[i].has_activation_id();
+      const bool one_text = products[i].has_description() &&
+                            known[k].description() == products[i].description() &&
+                            known[k].name() == products[i].name() &&
+                            known[k].partial_key() == products[i].partial_key();
+      if (one_id || fragment || one_text) same = k;
+    }
+    if (same < 0) {
+      known.Add(std::move(products[i]));
+      minutes.push_back(piece.minutes_left[i]);
+    } else {
+      known[same].MergeFrom(products[i]);
+      if (piece.minutes_left[i] >= 0) minutes[same] = piece.minutes_left[i];
+    }
+  }
+}
+
+void Later(const google::protobuf::Timestamp& at, std::optional<absl::Time>& newest) {
+  const absl::Time time = absl::FromUnixSeconds(at.seconds());
+  if (!newest || time > *newest) newest = time;
+}
+
+std::optional<absl::Time> NewestInstant(const Node& node, const MachineState& state) {
+  std::optional<absl::Time> newest;
+  for (const Piece* piece : node.pieces) {
+    if (piece->taken_at && (!newest || *piece->taken_at > *newest)) newest = piece->taken_at;
+    for (const v1::EventRecord& event : piece->events) {
+      if (event.has_time()) Later(event.time(), newest);
+    }
+  }
+  if (state.client) {
+    for (const auto& attempt : state.client->attempts()) {
+      if (attempt.has_at()) Later(attempt.at(), newest);
+    }
+  }
+  if (state.host) {
+    for (const auto& request : state.host->requests()) {
+      if (request.has_last_at()) Later(request.last_at(), newest);
+    }
+  }
+  return newest;
+}
+
+void SetExpiry(MachineState& state, const std::vector<int64_t>& minutes, absl::Time from) {
+  if (!state.licensing) return;
+  for (int i = 0; i < state.licensing->products_size(); ++i) {
+    if (minutes[i] <= 0) continue;
+    v1::Product& product = *state.licensing->mutable_products(i);
+    const int64_t end = absl::ToUnixSeconds(from) + minutes[i] * 60;
+    product.mutable_expires_at()->set_seconds(end);
+    const bool kms = product.status() == v1::LICENSE_STATUS_LICENSED &&
+                     product.channel() == "VOLUME_KMSCLIENT" && minutes[i] <= kActivationMinutes;
+    if (kms && state.client && !state.client->has_last_activation_at()) {
+      state.client->mutable_last_activation_at()->set_seconds(end - kActivationMinutes * 60);
+    }
+  }
+}
+
+Machine Build(const Node& node, std::optional<absl::Time> now) {
+  Machine machine;
+  MachineState& state = machine.state;
+  std::vector<int64_t> minutes;
+  std::vector<v1::EventRecord> client_events, host_events;
+  std::vector<std::string> sources;
+  for (const Piece* piece : node.pieces) {
+    MergeProducts(*piece, state, minutes);
+    MergeSection(state.os, piece->state.os);
+    MergeSection(state.client, piece->state.client);
+    MergeSection(state.host, piece->state.host);
+    MergeSection(state.names, piece->state.names);
+    auto& events = piece->role == Role::kHost ? host_events : client_events;
+    events.insert(events.end(), piece->events.begin(), piece->events.end());
+    const bool report = piece->state.licensing || piece->state.names || piece->state.client;
+    machine.licensing_events = machine.licensing_events || !report;
+    if (sources.empty() || sources.back() != piece->file) sources.push_back(piece->file);
+  }
+  if (!client_events.empty()) {
+    if (!state.client) state.client.emplace();
+    if (!state.licensing) state.licensing.emplace();
+    FoldClientEvents(client_events, *state.client, *state.licensing);
+  }
+  if (!host_events.empty()) {
+    if (!state.host) state.host.emplace();
+    FoldHostEvents(host_events, *state.host);
+  }
+  if (state.client && !state.client->has_client_machine_id()) {
+    const std::string cmid = CmidOf(*state.client);
+    if (!cmid.empty()) state.client->set_client_machine_id(cmid);
+  }
+  if (!node.computer.empty()) {
+    if (!state.os) state.os.emplace();
+    state.os->set_computer_name(ShortName(node.computer));
+  }
+  machine.as_of = NewestInstant(node, state);
+  const std::optional<absl::Time> from = machine.as_of ? machine.as_of : now;
+  if (from) SetExpiry(state, minutes, *from);
+  state.source = sources.empty() ? "" : sources.front();
+  return machine;
+}
+
+// A host without a name is the one that its client names, if an id shows that they met.
+std::string NameByClients(const Machine& host, const std::vector<Machine>& machines) {
+  std::set<std::string> names;
+  if (!host.state.host) return "";
+  for (const auto& request : host.state.host->requests()) {
+    for (const Machine& machine : machines) {
+      if (!machine.state.client) continue;
+      for (const auto& attempt : machine.state.client->attempts()) {
+        if (attempt.client_machine_id() == request.client_machine_id() &&
+            !request.client_machine_id().empty() && !attempt.host().empty()) {
+          names.insert(attempt.host());
+        }
+      }
+    }
+  }
+  return names.size() == 1 ? *names.begin() : "";
+}
+
+void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
+  std::map<std::string, int> per_file;
+  for (const Node& node : nodes) ++per_file[*node.files.begin()];
+  std::set<std::string> taken;
+  for (size_t i = 0; i < machines.size(); ++i) {
+    MachineState& state = machines[i].state;
+    state.name = nodes[i].computer;
+    if (state.name.empty() && nodes[i].role == Role::kHost) {
+      state.name = NameByClients(machines[i], machines);
+    }
+    if (state.name.empty()) {
+      std::string file = *nodes[i].files.begin();
+      file = file == "-" ? "standard input" : file.substr(file.find_last_of("/\\") + 1);
+      const bool several = per_file[*nodes[i].files.begin()] > 1;
+      const absl::string_view role = nodes[i].role == Role::kHost ? " (host)" : " (client)";
+      state.name = absl::StrCat(file, several ? role : "");
+    }
+    std::string unique = state.name;
+    for (int n = 2; !taken.insert(Lower(unique)).second; ++n) {
+      unique = absl::StrCat(state.name, " ", n);
+    }
+    state.name = unique;
+    state.id = Lower(unique);
+  }
+}
+
+}  // namespace
+
+std::vector<Machine> JoinPieces(const std::vector<Piece>& pieces, std::optional<absl::Time> now) {
+  const std::vector<Node> nodes = Joiner(pieces).Join();
+  std::vector<Machine> machines;
+  for (const Node& node : nodes) machines.push_back(Build(node, now));
+  NameMachines(nodes, machines);
+  return machines;
+}
+
+}  // namespace keymedic::kms::readers

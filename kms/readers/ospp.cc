@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ospp.vbs speaks English everywhere. One block for each Office product with a key.
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "kms/readers/readers.h"
+#include "kms/readers/shapes.h"
+#include "kms/readers/slmgr_labels.h"
+
+namespace keymedic::kms::readers {
+namespace {
+
+bool Is(const std::optional<Labelled>& labelled, absl::string_view label) {
+  return labelled && absl::EqualsIgnoreCase(labelled->label, label);
+}
+
+std::optional<v1::LicenseStatus> StatusBetweenDashes(absl::string_view value) {
+  std::string word;
+  for (char c : Lower(value)) {
+    if (c != '-' && c != ' ') word += c == '_' ? ' ' : c;
+  }
+  if (word == "licensed") return v1::LICENSE_STATUS_LICENSED;
+  if (word == "unlicensed") return v1::LICENSE_STATUS_UNLICENSED;
+  if (HasAny(word, {"notification"})) return v1::LICENSE_STATUS_NOTIFICATION;
+  if (HasAny(word, {"oobgrace", "oob grace"})) return v1::LICENSE_STATUS_INITIAL_GRACE;
+  if (HasAny(word, {"ootgrace", "oot grace"})) return v1::LICENSE_STATUS_ADDITIONAL_GRACE;
+  if (HasAny(word, {"genuine"})) return v1::LICENSE_STATUS_NON_GENUINE_GRACE;
+  if (HasAny(word, {"extended"})) return v1::LICENSE_STATUS_EXTENDED_GRACE;
+  return std::nullopt;
+}
+
+class OsppReader {
+ public:
+  OsppReader(Piece& piece, Sink& sink)
+      : piece_(piece), sink_(sink), licensing_(piece.state.licensing.emplace()) {}
+
+  void Take(const Line& line);
+  bool any() const { return any_; }
+
+ private:
+  v1::Product& product() {
+    if (licensing_.products().empty()) Begin();
+    return *licensing_.mutable_products()->rbegin();
+  }
+  void Begin() {
+    licensing_.add_products();
+    piece_.minutes_left.push_back(-1);
+    named_ = false;
+  }
+  v1::KmsClientSection& client() {
+    return piece_.state.client ? *piece_.state.client : piece_.state.client.emplace();
+  }
+  void Broken(const Line& line, absl::string_view what) {
+    sink_.Unreadable(line.number, absl::StrCat(what, ": \"", line.text.substr(0, 120), "\""));
+  }
+  bool TakeProductLine(absl::string_view label, absl::string_view value, const Line& line);
+  void TakeClientLine(absl::string_view label, absl::string_view value, const Line& line);
+  void SetHost(absl::string_view value, bool from_dns, const Line& line);
+
+  Piece& piece_;
+  Sink& sink_;
+  v1::LicensingSection& licensing_;
+  bool any_ = false;
+  bool named_ = false;  // the present block has said which product it is about
+};
+
+void OsppReader::Take(const Line& line) {
+  const absl::string_view text = absl::StripAsciiWhitespace(line.text);
+  if (absl::StartsWith(text, "<No installed product keys detected>")) {
+    any_ = true;
+    return;
+  }
+  const auto labelled = SplitLabel(text);
+  if (!labelled) return;
+  if (TakeProductLine(labelled->label, labelled->value, line)) {
+    any_ = true;
+  } else {
+    TakeClientLine(labelled->label, labelled->value, line);
+  }
+}
+
+bool OsppReader::TakeProductLine(absl::string_view label, absl::string_view value,
+                                 const Line& line) {
+  const bool unknown = IsUnknown(value);
+  const std::string key = LabelKey(label);
+  if (key == "productid") {  // the first line of a block
+    Begin();
+    if (!unknown) product().set_extended_pid(std::string(value));
+  } else if (key == "skuid") {
+    if (named_) Begin();
+    named_ = true;
+    if (const auto guid = FindGuid(value))
+      product().set_activation_id(*guid);
+    else if (!unknown)
+      Broken(line, "a SKU id is a GUID");
+    else
+      product();
+  } else if (key == "licensename") {
+    if (product().has_name()) Begin();
+    named_ = true;
+    if (!unknown) product().set_name(std::string(value));
+  } else if (key == "licensedescription") {
+    product().set_description(std::string(value));
+    if (const std::string channel = FindChannel(value); !channel.empty()) {
+      product().set_channel(channel);
+    }
+  } else if (key == "licensestatus") {
+    if (const auto status = StatusBetweenDashes(value))
+      product().set_status(*status);
+    else if (!unknown)
+      Broken(line, "a license status that is not known");
+  } else if (key == "errorcode") {
+    if (const auto code = FindCode(value))
+      product().set_status_reason(*code);
+    else if (!unknown)
+      Broken(line, "not an error code");
+  } else if (absl::StartsWith(key, "last5charactersofinstalledproductkey")) {
+    if (IsPartialKey(value))
+      product().set_partial_key(std::string(value));
+    else if (!unknown)
+      Broken(line, "a partial product key has five characters");
+  } else if (key == "remaininggrace") {
+    product();
+    const auto minutes = FindMinutes(value);
+    if (minutes)
+      piece_.minutes_left.back() = *minutes;
+    else if (!unknown)
+      Broken(line, "no minutes and days that agree");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void OsppReader::SetHost(absl::string_view value, bool from_dns, const Line& line) {
+  if (absl::StrContains(value, "not available")) {
+    client().set_registered_host("");
+    client().set_discovered_host("");
+    return;
+  }
+  const auto address = ParseHostPort(value);
+  if (!address) {
+    if (!IsUnknown(value)) Broken(line, "not a host and port");
+    return;
+  }
+  if (from_dns) {
+    client().set_registered_host("");
+    if (!address->host.empty()) client().set_discovered_host(address->host);
+    if (address->port) client().set_discovered_port(*address->port);
+  } else {
+    if (!address->host.empty()) client().set_registered_host(address->host);
+    if (address->port) client().set_registered_port(*address->port);
+  }
+}
+
+void OsppReader::TakeClientLine(absl::string_view label, absl::string_view value,
+                                const Line& line) {
+  const std::string key = LabelKey(label);
+  if (key == "activationtypeconfiguration") {
+    if (const auto type = ActivationTypeOfWord(value)) client().set_activation_type(*type);
+  } else if (absl::StartsWith(key, "dnsautodiscovery")) {
+    SetHost(value, true, line);
+  } else if (key == "kmsmachineregisteredfromdns" || key == "kmsmachinenamefromdns") {
+    SetHost(value, true, line);
+  } else if (key == "kmsmachineregistered" || key == "registeredkmsmachinename" ||
+             key == "kmsmachinename") {
+    SetHost(value, false, line);
+  } else if (key == "kmshostcaching") {
+    if (const auto enabled = IsEnabledLine(value)) client().set_host_caching(*enabled);
+  } else if (key == "activationinterval") {
+    if (const auto n = FindNumber(value)) client().set_activation_interval_minutes(*n);
+  } else if (key == "renewalinterval") {
+    if (const auto n = FindNumber(value)) client().set_renewal_interval_minutes(*n);
+  } else if (absl::EndsWith(key, "cmid")) {
+    if (const auto guid = FindGuid(value)) client().set_client_machine_id(*guid);
+  }
+}
+
+}  // namespace
+
+bool StartsOspp(absl::string_view line) {
+  line = absl::StripLeadingAsciiWhitespace(line);
+  if (absl::StartsWith(line, "<No installed product keys detected>")) return true;
+  const auto labelled = SplitLabel(line);
+  return Is(labelled, "PRODUCT ID") || Is(labelled, "SKU ID") || Is(labelled, "LICENSE NAME") ||
+         Is(labelled, "LICENSE DESCRIPTION") || absl::StrContains(line, ": ---") ||
+         absl::StrContains(line, ":  ---");
+}
+
+size_t ReadOspp(const Lines& lines, size_t at, Sink& sink) {
+  Piece& piece = sink.Add(Role::kClient, lines[at].number);
+  OsppReader reader(piece, sink);
+  size_t i = at;
+  for (; i < lines.size(); ++i) {
+    const absl::string_view text = lines[i].text;
+    const bool rule = absl::StartsWith(text, "---") || absl::StartsWith(text, "===");
+    if (i > at && !rule && (IsBreak(text) || StartsEvent(text) || StartsNames(text))) break;
+    // A slmgr report after it begins with a line that ospp.vbs never prints.
+    if (i > at && !StartsOspp(text) && absl::StrContains(text, "licensing service version")) break;
+    reader.Take(lines[i]);
+  }
+  if (!reader.any()) {
+    if (&piece == &sink.pieces().back()) sink.pieces().pop_back();
+    return 0;
+  }
+  for (const v1::Product& product : piece.state.licensing->products()) {
+    if (product.channel() == "VOLUME_KMSCLIENT" && !piece.state.client) {
+      piece.state.client.emplace();
+    }
+  }
+  return i - at;
+}
+
+}  // namespace keymedic::kms::readers
