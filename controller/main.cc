@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -22,6 +23,7 @@ namespace keymedic::controller {
 namespace {
 
 constexpr int kWorkers = 2;
+constexpr int kUsageError = 2;
 
 absl::Status Init(const std::string& data_dir, const std::vector<std::string>& names) {
   const SystemClock clock;
@@ -93,8 +95,14 @@ int Main(int argc, char** argv) {
   run->add_option("--listen", listen, "HOST:PORT; port 0 takes any that is free");
   run->add_option("--port-file", port_file, "Write the port there once calls are answered");
   run->add_flag("--verbose", verbose, "Log more");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  }
 
+  // Debian builds Abseil with its search for deadlocks on, which costs every lock of gRPC dearly.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   log::Start("controller", verbose ? log::Level::kDebug : log::Level::kInfo);
   const absl::Status status =
       init->parsed() ? Init(data_dir, names) : Run(data_dir, listen, port_file);

@@ -17,6 +17,7 @@
 #include "base/x509.h"
 #include "controller/audit.h"
 #include "controller/trust/authority.h"
+#include "controller/trust/authorization.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "keymedic/v1/access_service.grpc.pb.h"
@@ -390,7 +391,7 @@ TEST_F(ServerTest, AgentsFindTheAuthorityThatTheirTokenPins) {
   EXPECT_EQ(x509::Inspect(*ca)->fingerprint_sha256, authority_->ca_sha256());
 }
 
-// The two services that come with gRPC, as raw bytes: health's answer SERVING is field 1 = 1.
+// The two services that come with gRPC, without stubs of their own.
 TEST_F(ServerTest, HealthIsForAnyCertificateOfTheEstate) {
   const auto check = [](const std::shared_ptr<grpc::Channel>& channel) {
     grpc::GenericStub stub(channel);
@@ -410,6 +411,52 @@ TEST_F(ServerTest, HealthIsForAnyCertificateOfTheEstate) {
   };
   EXPECT_TRUE(check(As(Role::kViewer)).ok());
   EXPECT_EQ(check(Anonymous()).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(ServerTest, ReflectionTellsViewersWhichServicesThereAre) {
+  grpc::GenericStub stub(As(Role::kViewer));
+  Context context;
+  grpc::CompletionQueue queue;
+  void* tag;
+  bool ok = false;
+  const auto next = [&] { return queue.Next(&tag, &ok) && ok; };
+  const auto call = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(next());
+  const std::string list_services = {0x3a, 0x00};  // field 7, an empty string
+  const grpc::Slice slice(list_services);
+  call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+  ASSERT_TRUE(next());
+  grpc::ByteBuffer answer;
+  call->Read(&answer, nullptr);
+  ASSERT_TRUE(next());
+  grpc::Slice bytes;
+  ASSERT_TRUE(answer.DumpToSingleSlice(&bytes).ok());
+  const std::string text(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+  for (const char* service : {"AgentService", "FleetService", "RemediationService", "PolicyService",
+                              "AccessService", "AuditService"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("keymedic.v1.", service)));
+  }
+  context.TryCancel();
+}
+
+TEST_F(ServerTest, ABannedMachineIsRefused) {
+  const auto channel = EnrolledMachine();
+  server_.reset();
+  {
+    auto store = OpenSqliteStore(directory_ + "/controller.db");
+    ASSERT_TRUE((*RevokedMachines::Load(**store))->Ban("m1", "stolen").ok());
+  }
+  Restart();
+  Context context;
+  const auto again = Channel(authority_->ca_pem(), machine_);
+  auto stream = v1::AgentService::NewStub(again)->Connect(&context);
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  v1::EnrollResponse response;
+  const grpc::Status enroll =
+      TryEnroll(CreateToken(1), *x509::MakeCsrPem(*x509::GenerateKeyPem(), "pc1"), &response);
+  EXPECT_EQ(InfoOf(enroll).reason(), "MACHINE_BANNED");
 }
 
 TEST_F(ServerTest, SaysWhenItIsNotInitializedOrThePortIsTaken) {
