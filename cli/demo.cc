@@ -268,7 +268,7 @@ class Demo {
     row("problems (causes)", before_.problems(), after_.problems());
     row("machines affected", before_.machines_affected(), after_.machines_affected());
     auto licensed = [](const v1::Summary& summary) {
-      const auto it = summary.by_status().find("licensed");
+      const auto it = summary.by_status().find("LICENSED");
       return it == summary.by_status().end() ? 0u : it->second;
     };
     row("machines licensed", licensed(before_), licensed(after_));

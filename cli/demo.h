@@ -16,7 +16,7 @@ struct DemoOptions {
   std::string directory;  // of everything it writes; empty: a temporary one, removed at the end
   bool json = false;      // the figures as one JSON object, last
   bool keep = false;      // leave everything running
-  double speed = 600;     // how much faster than real time the estate lives
+  double speed = 60;      // how much faster than real time the estate lives
 };
 
 // Returns the exit code. Shows a controller that dies, starts it again and goes on.

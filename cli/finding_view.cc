@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/finding_view.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,12 +22,32 @@ std::string WhatToDo(const v1::Finding& finding) {
 
 void PrintFindingTable(const google::protobuf::RepeatedPtrField<v1::Finding>& findings,
                        std::ostream& out, bool color) {
-  TextTable table({"SEVERITY", "CODE", "SUBJECT", "AFFECTED", "WHAT TO DO"});
+  // The same cause on many machines is one line, where its first one stands.
+  struct Group {
+    const v1::Finding* first;
+    std::string what_to_do;
+    int causes = 0;
+    int affected = 0;
+  };
+  std::vector<Group> groups;
   for (const v1::Finding& finding : findings) {
     if (!finding.cause_code().empty()) continue;
-    table.Add({SeverityName(finding.severity()), finding.code(), finding.subject(),
-               absl::StrCat(finding.affected_machines_size()), WhatToDo(finding)},
-              StyleOf(finding.severity()));
+    const std::string what_to_do = WhatToDo(finding);
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
+      return g.first->code() == finding.code() && g.first->severity() == finding.severity() &&
+             g.what_to_do == what_to_do;
+    });
+    if (group == groups.end()) group = groups.insert(groups.end(), {&finding, what_to_do});
+    ++group->causes;
+    group->affected += finding.affected_machines_size();
+  }
+  TextTable table({"SEVERITY", "CODE", "ON", "AFFECTED", "WHAT TO DO"});
+  for (const Group& group : groups) {
+    const std::string more =
+        group.causes > 1 ? absl::StrCat(" and ", group.causes - 1, " more") : "";
+    table.Add({SeverityName(group.first->severity()), group.first->code(),
+               group.first->subject() + more, absl::StrCat(group.affected), group.what_to_do},
+              StyleOf(group.first->severity()));
   }
   if (table.empty()) {
     out << Paint("no findings", Style::kGreen, color) << '\n';

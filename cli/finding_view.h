@@ -11,7 +11,8 @@
 
 namespace keymedic::cli {
 
-// One line for each cause: severity, code, subject, affected machines, what to do.
+// A line for each cause: severity, code, where, affected machines, what to do. The same cause on
+// many machines is one line.
 void PrintFindingTable(const google::protobuf::RepeatedPtrField<v1::Finding>& findings,
                        std::ostream& out, bool color);
 // What to do about it, in short: "ensure_client_key, activate", or why nothing can be done.

@@ -66,7 +66,7 @@ void AddLab(CLI::App& app, Globals& globals, int& exit_code) {
   up->add_flag("--json", demo->json, "print the figures as one JSON object, as the last line");
   up->add_flag("--keep", demo->keep, "leave everything running and say how to look around");
   up->add_option("--speed", demo->speed,
-                 "how much faster than real time the estate lives (default 600)");
+                 "how much faster than real time the estate lives (default 60)");
   up->callback([&globals, &exit_code, demo] { exit_code = RunDemo(*demo, globals); });
 
   CLI::App* serve = noun->add_subcommand(

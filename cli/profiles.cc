@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/profiles.h"
 
+#include <toml++/toml.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <vector>
-
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -43,15 +42,14 @@ absl::StatusOr<Profiles> Profiles::Load(const std::string& path) {
   auto text = ReadFile(path, 1 << 20);
   if (absl::IsNotFound(text.status())) return out;
   if (!text.ok()) return text.status();
-  const toml::parse_result parsed = toml::parse(*text, path);
-  if (!parsed) {
-    std::ostringstream where;
-    where << parsed.error().source().begin.line;
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " line ", where.str(), ": ", std::string(parsed.error().description()),
-                     "; mend it, or remove it and add the profiles again"));
+  toml::table table;
+  try {
+    table = toml::parse(*text, path);
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, " line ", error.source().begin.line, ": ", std::string(error.description()),
+        "; mend it, or remove it and add the profiles again"));
   }
-  const toml::table& table = parsed.table();
   out.default_ = table["default"].value_or(std::string());
   if (const toml::table* profiles = table["profiles"].as_table()) {
     for (const auto& [name, node] : *profiles) {
