@@ -72,6 +72,7 @@ const v1::ActivationAttempt* NewestAttempt(const MachineState& machine) {
 
 bool HasNoSrv(const MachineState& machine) {
   if (machine.names.has_value() && IsToldNoSrv(*machine.names)) return true;
+  if (machine.licensing.has_value() && IsNoSrv(StateError(*machine.licensing))) return true;
   const v1::ActivationAttempt* attempt = NewestAttempt(machine);
   return attempt != nullptr && IsNoSrv(attempt->error());
 }
@@ -267,7 +268,9 @@ bool IsKmsHost(const MachineState& machine) {
     return true;
   if (!machine.host.has_value()) return false;
   if (machine.host->has_enabled()) return machine.host->enabled();
-  return machine.host->has_current_count() && machine.host->current_count() >= 0;
+  // Who is asked, or publishes, is one.
+  return machine.host->current_count() > 0 || !machine.host->requests().empty() ||
+         !machine.host->publications().empty();
 }
 
 bool IsToldNoSrv(const v1::NamesSection& names) {

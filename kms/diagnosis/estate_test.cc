@@ -188,6 +188,9 @@ TEST(Estate, WhatIsNotTouchedHasNotChanged) {
     states.push_back(HealthyClient(id));
     states.back().client->set_registered_host("kms1");
     AddProbe(states.back(), "kms1", v1::PROBE_RESULT_TIMEOUT);
+    states.push_back(UnlicensedClient(id));
+    states.back().client->set_registered_host("kms2");
+    AddAttempt(states.back(), 8198, 0xC004F074);
   }
   const auto text = [](const std::vector<v1::Finding>& findings) {
     std::string out;

@@ -32,6 +32,12 @@ FindingBuilder& AddAttempt(FindingBuilder& builder, const Facts& facts) {
   return builder;
 }
 
+FindingBuilder& AddError(FindingBuilder& builder, const Facts& facts) {
+  if (facts.attempt_error == 0 && facts.state_error != 0)
+    return builder.Saw("licensing", "status_reason", ErrorText(facts.state_error));
+  return AddAttempt(builder, facts);
+}
+
 Found OnError(absl::string_view code, const Facts& facts, bool (*fits)(uint32_t error)) {
   const v1::Product* product = FindProduct(facts, [&](const v1::Product& p) {
     return p.status() != v1::LICENSE_STATUS_LICENSED && p.status_reason() != 0 &&

@@ -53,6 +53,15 @@ const v1::Product* PrimaryProduct(const v1::LicensingSection& licensing) {
   return first;
 }
 
+uint32_t StateError(const v1::LicensingSection& licensing) {
+  for (const v1::Product& product : licensing.products()) {
+    if (!product.is_addon() && product.status() != v1::LICENSE_STATUS_LICENSED &&
+        product.status_reason() != 0)
+      return product.status_reason();
+  }
+  return 0;
+}
+
 bool IsSanctioned(const v1::Policy& policy, absl::string_view host) {
   host = absl::StripSuffix(host, ".");
   return policy.kms_hosts().empty() ||
@@ -125,6 +134,7 @@ void Facts::LookAtLicensing() {
     if (seen == Channel::kKmsHost) host_product = &product;
     if (seen == Channel::kKmsClient) is_kms_client = true;
   }
+  state_error = StateError(*machine.licensing);
   if (primary != nullptr && !primary->activation_id().empty())
     sku = FindSku(primary->activation_id());
   if (const std::string id = edition_id(); !id.empty()) edition = FindEdition(id, build());
@@ -168,7 +178,7 @@ void Facts::LookAtHost() {
       return other.result() == v1::PROBE_RESULT_KMS;
     });
   }
-  host_dead = !host_alive && (probe != nullptr || IsNoContact(attempt_error));
+  host_dead = !host_alive && (probe != nullptr || Shows(&IsNoContact));
 }
 
 uint32_t Facts::build() const {

@@ -38,6 +38,9 @@ const v1::Product* PrimaryProduct(const v1::LicensingSection& licensing);
 // name. A policy without hosts allows every one.
 bool IsSanctioned(const v1::Policy& policy, absl::string_view host);
 
+// The reason that an unlicensed product gives; 0: none.
+uint32_t StateError(const v1::LicensingSection& licensing);
+
 // Error codes that mean the same thing.
 bool IsNoContact(uint32_t error);  // the host did not answer
 bool IsNoSrv(uint32_t error);      // no SRV record was found
@@ -67,6 +70,7 @@ struct Facts {
   // The newest attempt, unless the client was activated after it: then it tells nothing any more.
   const v1::ActivationAttempt* attempt = nullptr;
   uint32_t attempt_error = 0;  // of it; 0: none, or it succeeded
+  uint32_t state_error = 0;    // that an unlicensed product names; often wraps the attempt's
 
   // The host this client uses: pinned, or of its newest attempt, or found through DNS. Empty: not
   // known.
@@ -82,6 +86,10 @@ struct Facts {
   bool wants_kms() const { return !policy.has_expect_kms() || policy.expect_kms(); }
   bool licensed() const {
     return primary != nullptr && primary->status() == v1::LICENSE_STATUS_LICENSED;
+  }
+  // Does what went wrong fit? The newest attempt knows it better than the state.
+  bool Shows(bool (*fits)(uint32_t error)) const {
+    return attempt_error != 0 ? fits(attempt_error) : state_error != 0 && fits(state_error);
   }
   // Is the host that it uses one that the estate knows as a KMS host?
   bool uses_known_host() const;

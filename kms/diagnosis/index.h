@@ -70,7 +70,7 @@ std::vector<std::string> NamesOf(const MachineState& machine);
 // How to tell a client of this host: its full name, if that is known.
 std::string FullNameOf(const MachineState& machine);
 
-// Holds a host key, or says that it serves.
+// Holds a host key, says that it serves, or was seen to.
 bool IsKmsHost(const MachineState& machine);
 // Were name servers asked, and do all of them say that there is no record?
 bool IsToldNoSrv(const v1::NamesSection& names);

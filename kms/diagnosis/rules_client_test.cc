@@ -334,6 +334,25 @@ std::vector<Case> PathCases() {
        },
        {"CLIENT_HOST_UNREACHABLE"},
        {}},
+      {"no contact, said only the state",
+       [] { return UnlicensedClient("pc", kNoContact); },
+       {"CLIENT_HOST_UNREACHABLE"},
+       {}},
+      {"no contact, said the state; the attempt knows why",
+       [] {
+         return Changed(UnlicensedClient("pc", kNoContact),
+                        [](MachineState& m) { AddAttempt(m, 12288, 0xC004F038, "kms1"); });
+       },
+       {"CLIENT_COUNT_TOO_LOW"},
+       {}},
+      {"no contact, said the state, pinned",
+       [] { return Pinned(UnlicensedClient("pc", kNoContact), "old"); },
+       {"CLIENT_HOST_OVERRIDE", "CLIENT_HOST_UNREACHABLE"},
+       {}},
+      {"no SRV record, said only the state",
+       [] { return UnlicensedClient("pc", 0x8007232B); },
+       {"CLIENT_DNS_NO_SRV"},
+       {}},
       {"no contact then, but the host answers now",
        [=] {
          return Changed(UnlicensedClient("pc"), [=](MachineState& m) {

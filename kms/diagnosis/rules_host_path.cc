@@ -215,8 +215,7 @@ Found PublishingOff(const Facts& facts) {
   FindingBuilder builder("HOST_DNS_PUBLISHING_OFF", facts.machine);
   builder.Saw("kms_host", "dns_publishing", "disabled");
   if (!facts.machine.names.has_value() && facts.index.without_srv.empty()) {
-    builder.Severity(v1::SEVERITY_NOTICE)
-        .Explain("Whether a record was made by hand is not known here.");
+    builder.Explain("Whether a record was made by hand is not known here.");
   }
   return builder.Build();
 }

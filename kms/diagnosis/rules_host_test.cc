@@ -142,6 +142,13 @@ std::vector<Case> StateCases() {
          m.host->set_failed_requests(400);
        },
        {"HOST_REQUESTS_FAILING"}},
+      {"a host that only its events show",
+       [](MachineState& m) {
+         m.licensing.reset();
+         m.host.emplace();
+         AddRequest(m, "x", {"pc-1"}, 0xC004F015);
+       },
+       {"HOST_KEY_MISMATCH"}},
       {"a machine with a host section, but no host",
        [](MachineState& m) {
          m.licensing.reset();
@@ -289,14 +296,6 @@ TEST(HostRules, SeverityFollowsWhatIsKnown) {
   EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_TOO_LOW"), v1::SEVERITY_WARNING);
 
   MachineState host = HealthyHost("kms1");
-  host.host->set_dns_publishing(false);
-  estate.Upsert(host);
-  EXPECT_EQ(SeverityOf(estate, "HOST_DNS_PUBLISHING_OFF"), v1::SEVERITY_NOTICE);
-  AddAnswer(host, 0x8007232B);
-  estate.Upsert(host);
-  EXPECT_EQ(SeverityOf(estate, "HOST_DNS_PUBLISHING_OFF"), v1::SEVERITY_WARNING);
-
-  host = HealthyHost("kms1");
   host.host->set_failed_requests(3);
   estate.Upsert(host);
   EXPECT_EQ(SeverityOf(estate, "HOST_REQUESTS_FAILING"), v1::SEVERITY_NOTICE);

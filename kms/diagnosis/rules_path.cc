@@ -28,7 +28,7 @@ Found HostOverride(const Facts& facts) {
     builder.Severity(v1::SEVERITY_WARNING);
     if (const v1::Probe* probe = facts.ProbeOf(facts.host_name, facts.host_port))
       builder.Saw("probe", facts.host_name, probe->detail());
-    AddAttempt(builder, facts);
+    AddError(builder, facts);
   }
   return builder.Build();
 }
@@ -68,7 +68,7 @@ Found HostUnsanctioned(const Facts& facts) {
 
 bool HasNoNameServer(const Facts& facts) {
   return (facts.machine.names.has_value() && facts.machine.names->no_name_server()) ||
-         IsNoNameServer(facts.attempt_error);
+         facts.Shows(&IsNoNameServer);
 }
 
 Found NoNameServer(const Facts& facts) {
@@ -76,7 +76,7 @@ Found NoNameServer(const Facts& facts) {
   FindingBuilder builder("CLIENT_DNS_NO_SERVER", facts.machine);
   if (facts.machine.names.has_value() && facts.machine.names->no_name_server())
     builder.Saw("dns", "name servers", "none is configured");
-  return AddAttempt(builder, facts).Build();
+  return AddError(builder, facts).Build();
 }
 
 // The client can be told its host where it is clear which one: the only one that the policy or the
@@ -104,7 +104,7 @@ Found NoSrv(const Facts& facts) {
   const bool asked = facts.machine.names.has_value() && !facts.machine.names->answers().empty();
   const bool none = asked && IsToldNoSrv(*facts.machine.names);
   // What names say now is newer than what an attempt said.
-  if (asked ? !none : !IsNoSrv(facts.attempt_error)) return std::nullopt;
+  if (asked ? !none : !facts.Shows(&IsNoSrv)) return std::nullopt;
   if (asked && !facts.is_kms_client && facts.machine.licensing.has_value()) return std::nullopt;
   FindingBuilder builder("CLIENT_DNS_NO_SRV", facts.machine);
   if (asked) {
@@ -112,7 +112,7 @@ Found NoSrv(const Facts& facts) {
       builder.Saw("dns", answer.name(),
                   answer.error() == 0 ? "no SRV record" : ErrorText(answer.error()));
   }
-  AddAttempt(builder, facts);
+  AddError(builder, facts);
   builder.NoTreatments();
   TreatByNamingHost(facts, builder);
   return builder
@@ -136,19 +136,19 @@ Found HostKeyMismatch(const Facts& facts) {
 
 Found CountTooLow(const Facts& facts) {
   const v1::ActivationAttempt* attempt = facts.attempt;
-  const bool by_code = facts.attempt_error == 0xC004F038;
+  const bool by_code = facts.Shows([](uint32_t error) { return error == 0xC004F038; });
   const uint32_t required = attempt == nullptr ? 0 : attempt->required_count();
   const bool by_answer = attempt != nullptr && attempt->has_bound() && !attempt->bound() &&
                          attempt->has_count() && attempt->count() < (required == 0 ? 25 : required);
   if (!by_code && !by_answer) return std::nullopt;
   FindingBuilder builder("CLIENT_COUNT_TOO_LOW", facts.machine);
-  if (attempt->has_count()) {
+  if (attempt != nullptr && attempt->has_count()) {
     builder.Saw("event 12289", "count",
                 absl::StrCat(attempt->count(), " of ",
                              required == 0 ? std::string("25 or 5") : absl::StrCat(required)),
                 attempt->has_at() ? &attempt->at() : nullptr);
   }
-  return AddAttempt(builder, facts).Build();
+  return AddError(builder, facts).Build();
 }
 
 // Nobody says which host, but none of those that were probed answers.
@@ -163,9 +163,10 @@ bool NoProbeReaches(const Facts& facts) {
 }
 
 bool IsSilent(const Facts& facts) {
-  if (facts.attempt == nullptr || facts.host_alive) return false;
-  if (facts.attempt_error != 0) return IsNoContact(facts.attempt_error);
-  return facts.attempt->has_answered() && !facts.attempt->answered();
+  if (facts.host_alive) return false;
+  if (facts.Shows(&IsNoContact)) return true;
+  return facts.attempt != nullptr && facts.attempt_error == 0 && facts.attempt->has_answered() &&
+         !facts.attempt->answered();
 }
 
 Found HostUnreachable(const Facts& facts) {
@@ -182,7 +183,7 @@ Found HostUnreachable(const Facts& facts) {
         builder.Saw("probe", absl::StrCat(probe.host(), ":", probe.port()), probe.detail());
     }
   }
-  AddAttempt(builder, facts);
+  AddError(builder, facts);
   builder.NoTreatments();
   if (facts.pinned && !facts.uses_known_host() && !IsCloud(facts))
     builder.Treat("ensure_discovery");

@@ -46,7 +46,8 @@ Found ClockSkew(const Facts& facts) {
   const bool skewed = measured && std::abs(facts.machine.os->clock_skew_minutes()) >=
                                       Or(facts.policy.clock_skew_minutes(), 60);
   // An old complaint about the clock says nothing once the clock is measured to be right.
-  const bool attempted = facts.attempt_error == 0xC004F06C && (!measured || skewed);
+  const bool attempted =
+      facts.Shows([](uint32_t error) { return error == 0xC004F06C; }) && (!measured || skewed);
   if (!skewed && !attempted) return std::nullopt;
   FindingBuilder builder("CLIENT_CLOCK_SKEW", facts.machine);
   if (skewed) {
@@ -54,7 +55,7 @@ Found ClockSkew(const Facts& facts) {
                 absl::StrCat(facts.machine.os->clock_skew_minutes(), " against ",
                              facts.machine.os->clock_source()));
   }
-  return AddAttempt(builder, facts).Build();
+  return AddError(builder, facts).Build();
 }
 
 Found ActivationTypeLimited(const Facts& facts) {
