@@ -89,7 +89,7 @@ absl::Status RunIdleClient(const std::string& target, const Credential& credenti
   auto stub = v1::AgentService::NewStub(channel);
   grpc::ClientContext context;
   auto stream = stub->Connect(&context);
-  stream->Write(Change(1));
+  stream->Write(Change(0, 1));
   v1::ControllerMessage answer;
   if (!stream->Read(&answer)) return absl::UnavailableError(stream->Finish().error_message());
   KM_RETURN_IF_ERROR(WriteFileAtomically(ready_file, "ready"));

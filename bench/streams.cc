@@ -28,10 +28,11 @@ v1::Section Pack(const char* name, const Message& message) {
 
 constexpr int64_t kEpoch = 1'790'000'000;
 
-v1::Section ClientSection(uint64_t n) {
+// A machine after its n-th attempt to activate.
+v1::Section ClientSection(int index, uint64_t n) {
   v1::KmsClientSection client;
   client.set_client_machine_id(
-      absl::StrCat("00000000-0000-4000-8000-", absl::Dec(n % 1'000'000'000'000, absl::kZeroPad12)));
+      absl::StrCat("00000000-0000-4000-8000-", absl::Dec(index, absl::kZeroPad12)));
   client.set_registered_host("");
   client.set_discovered_host("kms-1.contoso.example");
   client.set_discovered_port(1688);
@@ -73,7 +74,7 @@ v1::AgentMessage WholeState(int index) {
   product.set_status(v1::LICENSE_STATUS_LICENSED);
   product.mutable_expires_at()->set_seconds(kEpoch + 180 * 86400);
   *update.add_sections() = Pack("licensing", licensing);
-  *update.add_sections() = ClientSection(static_cast<uint64_t>(index));
+  *update.add_sections() = ClientSection(index, 0);
   v1::NamesSection names;
   names.add_suffixes("contoso.example");
   v1::SrvAnswer& answer = *names.add_answers();
@@ -136,10 +137,10 @@ class StreamsOverGrpc final : public Streams {
     ended_.Wait();
   }
 
-  absl::Status OpenAll(const std::string& target, const std::vector<Credential>& credentials) {
-    for (size_t i = 0; i < credentials.size(); ++i)
-      agents_.push_back(
-          std::make_unique<Agent>(*this, target, credentials[i], static_cast<int>(i)));
+  absl::Status OpenAll(const std::string& target, const std::vector<Credential>& credentials,
+                       int index) {
+    for (const Credential& credential : credentials)
+      agents_.push_back(std::make_unique<Agent>(*this, target, credential, index++));
     for (auto& agent : agents_) agent->Begin();
     open_.Wait();
     std::lock_guard lock(mutex_);
@@ -235,7 +236,7 @@ void Agent::Push(int window) {
 }
 
 void Agent::Fill() {
-  while (sent_ - acknowledged_ < static_cast<uint64_t>(window_)) Enqueue(Change(++sent_));
+  while (sent_ - acknowledged_ < static_cast<uint64_t>(window_)) Enqueue(Change(index_, ++sent_));
 }
 
 void Agent::OnReadDone(bool ok) {
@@ -265,17 +266,18 @@ void Agent::OnDone(const grpc::Status& status) {
 
 }  // namespace
 
-v1::AgentMessage Change(uint64_t sequence) {
+v1::AgentMessage Change(int index, uint64_t sequence) {
   v1::AgentMessage message;
   message.mutable_sections()->set_sequence(sequence);
-  *message.mutable_sections()->add_sections() = ClientSection(sequence);
+  *message.mutable_sections()->add_sections() = ClientSection(index, sequence);
   return message;
 }
 
 absl::StatusOr<std::unique_ptr<Streams>> Streams::Open(const std::string& target,
-                                                       const std::vector<Credential>& credentials) {
+                                                       const std::vector<Credential>& credentials,
+                                                       int first) {
   auto streams = std::make_unique<StreamsOverGrpc>(credentials.size());
-  if (const absl::Status status = streams->OpenAll(target, credentials); !status.ok())
+  if (const absl::Status status = streams->OpenAll(target, credentials, first); !status.ok())
     return status;
   return streams;
 }

@@ -24,9 +24,10 @@ struct Credential {
 class Streams {
  public:
   // Opens one stream for each credential, says Hello on it and sends the machine's whole state, and
-  // returns when every one of them has been acknowledged.
+  // returns when every one of them has been acknowledged. The machines are bench-`first` and on.
   static absl::StatusOr<std::unique_ptr<Streams>> Open(const std::string& target,
-                                                       const std::vector<Credential>& credentials);
+                                                       const std::vector<Credential>& credentials,
+                                                       int first = 0);
   virtual ~Streams() = default;
 
   // Keeps `window` unacknowledged changes in flight on every stream for `duration`; returns how
@@ -34,8 +35,8 @@ class Streams {
   virtual absl::StatusOr<double> Push(int window, absl::Duration duration) = 0;
 };
 
-// One machine's changed section, the n-th of it: about 400 bytes.
-v1::AgentMessage Change(uint64_t sequence);
+// A machine's changed section after one more attempt to activate: about 400 bytes.
+v1::AgentMessage Change(int index, uint64_t sequence);
 
 }  // namespace keymedic::bench
 
