@@ -111,7 +111,7 @@ Found DuplicateCmid(const Facts& facts) {
   builder.NoTreatments().Saw("kms_client", "client_machine_id", cmid);
   if (*sharing.begin() != facts.machine.id) {
     builder.Saw("kms_client", "the same id on", facts.estate.Find(*sharing.begin())->name)
-        .Treat("reset_machine_id")
+        .Treat("reset_machine_id", {{"client_machine_id", cmid}})
         .Treat("activate");
     return builder.Build();
   }
@@ -119,7 +119,8 @@ Found DuplicateCmid(const Facts& facts) {
   for (auto id = std::next(sharing.begin()); id != sharing.end(); ++id) {
     if (shown++ < kNamesShown)
       builder.Saw("kms_client", "the same id on", facts.estate.Find(*id)->name);
-    builder.Treat("reset_machine_id", {}, *id).Treat("activate", {}, *id);
+    builder.Treat("reset_machine_id", {{"client_machine_id", cmid}}, *id)
+        .Treat("activate", {}, *id);
   }
   builder.Saw("kms_client", "machines that share it", absl::StrCat(sharing.size()));
   return builder.Build();
