@@ -116,7 +116,7 @@ void PrintVerdict(const v1::DiagnoseCapturesResponse& response, std::ostream& ou
 
 // "  Seen   event 12288  error = 0xC004F06C", the label on the first line only.
 void PrintField(absl::string_view label, absl::string_view text, std::ostream& out, bool color) {
-  constexpr size_t kIndent = 9;
+  constexpr size_t kIndent = 11;
   std::string wrapped = Wrap(text, kIndent, kWidth);
   const std::string head = absl::StrCat("  ", label);
   if (!label.empty() && wrapped.size() >= kIndent) {

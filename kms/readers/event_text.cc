@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "kms/events.h"
+#include "kms/readers/event_draft.h"
 #include "kms/readers/readers.h"
 #include "kms/readers/shapes.h"
 
@@ -114,42 +115,10 @@ std::string FullProvider(absl::string_view text) {
     return "Microsoft-Windows-Security-Licensing-SLC";
   }
   if (ProviderAt(text) != kNone) return "Microsoft-Windows-Security-SPP";
-  return std::string(text.substr(0, 128));
+  return std::string(Excerpt(text, 128));
 }
 
 bool IsHostEvent(uint32_t id) { return id >= 12290 && id <= 12294; }
-
-// Ids that mean licensing without their provider beside them.
-bool IsTellingId(uint32_t id) {
-  return (id >= 12288 && id <= 12321) || id == 8196 || id == 8198 || id == 8200 || id == 8208 ||
-         id == 8209;
-}
-
-// The first run of digits at or after `from` that stands alone and that `wanted` likes.
-template <typename Wanted>
-std::optional<std::pair<uint32_t, size_t>> FindId(absl::string_view text, size_t from,
-                                                  Wanted wanted) {
-  for (size_t at = from; at < text.size(); ++at) {
-    if (!absl::ascii_isdigit(text[at])) continue;
-    size_t end = at;
-    while (end < text.size() && absl::ascii_isalnum(text[end])) ++end;
-    uint32_t id = 0;
-    const bool alone = at == 0 || absl::string_view(" \t|,;\":=[(").find(text[at - 1]) != kNone;
-    const bool ends =
-        end == text.size() || absl::string_view(" \t|,;\":.)]").find(text[end]) != kNone;
-    if (alone && ends && absl::SimpleAtoi(text.substr(at, end - at), &id) && wanted(id)) {
-      return std::pair(id, end);
-    }
-    at = end;
-  }
-  return std::nullopt;
-}
-
-struct Draft {
-  v1::EventRecord event;
-  std::vector<std::string> text;
-  bool in_text = false;
-};
 
 // "Event ID 12308", "Event 12288: …", "EventID=8198". Only at the start of a line.
 std::optional<uint32_t> LeadingEventId(absl::string_view line) {
@@ -252,10 +221,19 @@ bool EventReader::Take(absl::string_view line) {
   const absl::string_view text = absl::StripAsciiWhitespace(line);
   if (text.empty()) return true;
   if (absl::StartsWith(text, "Event[")) return first;
-  if (!draft_.in_text && !SplitLabel(text)) {
+  const auto label = SplitLabel(text);
+  if (!draft_.in_text && (!label || HeaderOf(label->label) == Header::kNone)) {
     if (const auto id = LeadingEventId(text)) {
       if (draft_.event.event_id() != 0) return false;
       draft_.event.set_event_id(*id);
+      // "Event 12288: 0x00000000, …"
+      const size_t digits = text.find_first_of("0123456789");
+      const size_t rest = text.find_first_not_of("0123456789:,;- ", digits);
+      const size_t code = text.find("0x", digits);
+      if (rest != kNone) {
+        draft_.in_text = true;
+        draft_.text.emplace_back(text.substr(std::min(rest, code)));
+      }
       return true;
     }
   }
@@ -334,36 +312,6 @@ bool EventReader::TakeHeader(const Labelled& labelled) {
   return event.event_id() == 0 && !event.provider().empty();
 }
 
-// The text of `draft` as the strings that the log itself holds.
-void FillData(Draft& draft, uint32_t line, Sink& sink) {
-  v1::EventRecord& event = draft.event;
-  const uint32_t id = event.event_id();
-  if (id >= 12288 && id <= 12290) {
-    std::string payload;
-    for (const std::string& part : draft.text) {
-      const size_t at = Lower(part).find("0x");
-      if (payload.empty()) {
-        if (at != kNone) payload = part.substr(at);
-      } else if (absl::EndsWith(payload, ",")) {
-        absl::StrAppend(&payload, " ", part);
-      }
-    }
-    if (payload.empty()) {
-      sink.Unreadable(line, absl::StrCat("event ", id, " without its fields (\"0x…, …\")"));
-      return;
-    }
-    if (!FindCode(payload.substr(0, payload.find(',')))) {
-      sink.Unreadable(line, absl::StrCat("event ", id, ": its first field is not an error code: \"",
-                                         payload.substr(0, 80), "\""));
-    }
-    event.add_data(payload);
-    return;
-  }
-  for (std::string& part : draft.text) {
-    if (!part.empty()) event.add_data(std::move(part));
-  }
-}
-
 }  // namespace
 
 void AddEvent(v1::EventRecord event, uint32_t line, Sink& sink) {
@@ -419,92 +367,6 @@ size_t ReadEvents(const Lines& lines, size_t at, Sink& sink) {
     sink.Unreadable(lines[at].number, "an event without its event id");
   }
   return std::max<size_t>(i - at, 1);
-}
-
-uint32_t MentionedEvent(absl::string_view line) {
-  const std::string lower = Lower(line);
-  for (size_t at = lower.find("event"); at != kNone; at = lower.find("event", at + 1)) {
-    const auto id = FindId(absl::string_view(lower).substr(0, at + 16), at + 5, IsTellingId);
-    if (id) return id->first;
-  }
-  return 0;
-}
-
-namespace {
-
-bool IsFailure(uint32_t code) { return code >= 0x80000000; }
-
-// The last failure code of a line: "slui.exe 0x2a 0xC004F074".
-std::optional<uint32_t> FindFailure(absl::string_view text) {
-  std::optional<uint32_t> found;
-  while (const auto code = FindCode(text)) {
-    if (IsFailure(*code)) found = code;
-    const std::string lower = Lower(text);
-    text = text.substr(lower.find("0x") + 2);
-  }
-  return found;
-}
-
-// 12288, 12289 or 12290 by the number and the shape of the fields; 0: none of them.
-uint32_t EventOfFields(absl::string_view payload) {
-  const std::vector<absl::string_view> fields = absl::StrSplit(payload, ',');
-  const auto field = [&](size_t i) { return absl::StripAsciiWhitespace(fields[i]); };
-  if (fields.size() >= 9 && FindGuid(field(3))) return IsNumber(field(1)) ? 12290 : 12288;
-  if (fields.size() == 8 && IsNumber(field(2)) && IsNumber(field(4))) return 12289;
-  return 0;
-}
-
-void AddAttempt(uint32_t error, const Lines& lines, size_t at, Sink& sink) {
-  std::string activation_id;
-  for (size_t i = at - std::min<size_t>(at, 3); i < at; ++i) {
-    // "Activating Windows(R), Enterprise edition (73111121-…) ..."
-    if (absl::StrContains(lines[i].text, "...")) {
-      if (auto guid = FindGuid(lines[i].text)) activation_id = *guid;
-    }
-  }
-  Piece& piece = sink.Add(Role::kClient, lines[at].number);
-  v1::ActivationAttempt* attempt = piece.state.client.emplace().add_attempts();
-  attempt->set_error(error);
-  if (!activation_id.empty()) attempt->set_activation_id(activation_id);
-}
-
-}  // namespace
-
-size_t ReadMention(const Lines& lines, size_t at, uint32_t heading_event, Sink& sink) {
-  const absl::string_view raw = lines[at].text;
-  absl::string_view text = absl::StripAsciiWhitespace(raw);
-  const bool comment = absl::StartsWith(text, "#");
-  const std::string lower = Lower(text);
-  const size_t hex = lower.find("0x");
-  if (hex == kNone) {
-    if (absl::StrContains(text, "Product activated successfully")) {
-      AddAttempt(0, lines, at, sink);
-      return 1;
-    }
-    return 0;
-  }
-  const absl::string_view payload = text.substr(hex);
-  uint32_t id = MentionedEvent(text);
-  if (id == 0 && hex == 0) id = heading_event != 0 ? heading_event : EventOfFields(payload);
-  if (id != 0) {
-    Draft draft;
-    draft.event.set_event_id(id);
-    draft.text.emplace_back(id == 12288 || id == 12289 || id == 12290 ? payload : text);
-    FillData(draft, lines[at].number, sink);
-    AddEvent(std::move(draft.event), lines[at].number, sink);
-    return 1;
-  }
-  const auto code = FindFailure(text);
-  if (!code) return 0;
-  const bool command =
-      HasAny(lower, {"/ato", "-ato", "slui.exe", "slmgr", "activat", "error", "hr=", "fehler",
-                     "erreur", "错误", "エラー", "ошибка", "오류"});
-  const auto labelled = SplitLabel(text);
-  const bool printed = labelled && absl::StartsWith(Lower(labelled->value), "0x");
-  const bool bare = hex == 0 && payload.size() <= 11;
-  if (comment ? !command : !(command || printed || bare)) return 0;
-  AddAttempt(*code, lines, at, sink);
-  return 1;
 }
 
 }  // namespace keymedic::kms::readers

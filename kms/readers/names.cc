@@ -198,7 +198,7 @@ bool NamesReader::TakeAssignment(absl::string_view text, const Line& line) {
   uint32_t number = 0;
   if (!absl::SimpleAtoi(value, &number) || number > 65535) {
     sink_.Unreadable(line.number, absl::StrCat("not a ", key, " of an SRV record: \"",
-                                               value.substr(0, 80), "\""));
+                                               Excerpt(value, 80), "\""));
     return true;
   }
   if (key == "priority") open_->set_priority(number);

@@ -53,7 +53,7 @@ class OsppReader {
     return piece_.state.client ? *piece_.state.client : piece_.state.client.emplace();
   }
   void Broken(const Line& line, absl::string_view what) {
-    sink_.Unreadable(line.number, absl::StrCat(what, ": \"", line.text.substr(0, 120), "\""));
+    sink_.Unreadable(line.number, absl::StrCat(what, ": \"", Excerpt(line.text, 120), "\""));
   }
   bool TakeProductLine(absl::string_view label, absl::string_view value, const Line& line);
   void TakeClientLine(absl::string_view label, absl::string_view value, const Line& line);

@@ -38,7 +38,7 @@ class SlmgrReport {
   void SetExpiryMessage(const Line& line);
   void SetHostName(Field field, absl::string_view value, const Line& line);
   void Broken(const Line& line, absl::string_view what) {
-    sink_.Unreadable(line.number, absl::StrCat(what, ": \"", line.text.substr(0, 120), "\""));
+    sink_.Unreadable(line.number, absl::StrCat(what, ": \"", Excerpt(line.text, 120), "\""));
   }
   std::optional<int64_t> Number(absl::string_view value, const Line& line, absl::string_view what);
   v1::KmsClientSection& client() { return client_ ? *client_ : client_.emplace(); }

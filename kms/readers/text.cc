@@ -151,7 +151,7 @@ void SplitLines(Document& document) {
     }
     size_t end = text.find('\n', at);
     if (end == absl::string_view::npos) end = text.size();
-    absl::string_view line = text.substr(at, std::min(end - at, kMaxLineBytes));
+    absl::string_view line = Excerpt(text.substr(at, end - at), kMaxLineBytes);
     document.lines.push_back({number, absl::StripTrailingAsciiWhitespace(line)});
     at = end + 1;
   }
@@ -186,6 +186,12 @@ void Decode(absl::string_view bytes, Document& document) {
                                         ? FromBytes(bytes)
                                         : FromUtf16(bytes, encoding == Encoding::kUtf16Be));
   SplitLines(document);
+}
+
+absl::string_view Excerpt(absl::string_view text, size_t limit) {
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (text[limit] & 0xC0) == 0x80) --limit;
+  return text.substr(0, limit);
 }
 
 }  // namespace keymedic::kms::readers

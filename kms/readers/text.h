@@ -42,6 +42,9 @@ std::string WhyNotText(absl::string_view bytes);
 // spaces, direction marks go, product keys are redacted.
 void Decode(absl::string_view bytes, Document& document);
 
+// At most `limit` bytes, never half a character.
+absl::string_view Excerpt(absl::string_view text, size_t limit);
+
 }  // namespace keymedic::kms::readers
 
 #endif  // KEYMEDIC_KMS_READERS_TEXT_H_

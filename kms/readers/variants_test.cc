@@ -125,7 +125,7 @@ Key Management Service cumulative requests received from clients
     Total requests received: 9,826
     Failed requests received: 0
 )"},
-{"Dlv_Host_PublishingOff", "HEALTHY", R"(Name: Windows(R), ServerStandard edition
+{"Dlv_Host_PublishingOff", "HOST_DNS_PUBLISHING_OFF", R"(Name: Windows(R), ServerStandard edition
 Description: Windows(R) Operating System, VOLUME_KMS_WS22 channel
 Partial Product Key: 9VH7X
 License Status: Licensed
@@ -209,6 +209,24 @@ Info:
 0x00000000, 0x00000000, kms01:1688, 2ffcfc30-6a6a-49ec-92b8-f6150c7df211, 2012/12/04 07:06, 0, 2, 972, 73111121-5638-40f6-bc11-f1d7b0d64300, 25
 # event 12289:
 0x0, 0x4000008, 0, 0, 4, 120, 10080, 2012/12/04 07:06
+)"},
+{"Event_OneLineEach", "CLIENT_COUNT_TOO_LOW", R"(Event 12288: 0x00000000, 0x00000000, kms01:1688, 2ffcfc30-6a6a-49ec-92b8-f6150c7df211, 2012/12/04 07:06, 0, 2, 972, 73111121-5638-40f6-bc11-f1d7b0d64300, 25
+Event 12289: 0x0, 0x4000008, 0, 0, 4, 120, 10080, 2012/12/04 07:06
+)"},
+{"Event_HostRequests_InComment", "HEALTHY", R"(# Key Management Service log of the host, event 12290:
+0x00000000,25,PC-1,2ffcfc30-6a6a-49ec-92b8-f6150c7df211,2024/2/16 17:52,0,2,41760,73111121-5638-40f6-bc11-f1d7b0d64300
+)"},
+{"Ato_InAnsibleOutput", "CLIENT_HOST_UNREACHABLE", R"(fatal: [server]: FAILED! => {"changed": true, "stdout": "Activating Windows(R), ServerStandard edition (8c1c5410-9f39-4805-8c9d-63a07706358f) ...\r\nError: 0xC004F074 The Software Licensing Service reported that the product could not be activated.\r\n"})"},
+{"Dlv_PublicHost", "CLIENT_HOST_UNSANCTIONED", R"(Name: Windows(R), Professional edition
+Description: Windows(R) Operating System, VOLUME_KMSCLIENT channel
+Partial Product Key: 3V66T
+License Status: Licensed
+Volume activation expiration: 254217 minute(s) (177 day(s))
+
+Key Management Service client information
+    Client Machine ID (CMID): 2ffcfc30-6a6a-49ec-92b8-f6150c7df211
+    Registered KMS machine name: kms8.example.net:1688
+    KMS machine IP address: 13.94.1.2
 )"},
 {"Event_XmlExport", "CLIENT_DNS_NO_SRV", R"(<?xml version="1.0" encoding="utf-8"?><Events><Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='Microsoft-Windows-Security-SPP' Guid='{E23B33B0-C8C9-472C-A5F9-F2BDFEA0F156}' EventSourceName='Software Protection Platform Service'/><EventID Qualifiers='49152'>8198</EventID><TimeCreated SystemTime='2024-02-16T17:51:07.4746785Z'/><EventRecordID>2231</EventRecordID><Channel>Application</Channel><Computer>pc-017</Computer></System><EventData><Data>hr=0x8007232B</Data><Data>RuleId=31e71c49;Action=AutoActivate</Data></EventData></Event><Event xmlns='x'><System><Provider Name='Other'/><EventID>1</EventID></System></Event></Events>)"},
 {"Event_ViewerXmlWithTreeMarks", "CLIENT_CLOCK_SKEW", R"(- <Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">
