@@ -226,6 +226,10 @@ class Drafter {
     const size_t cause = CauseOf(i);
     const v1::Finding& of = view_.findings[cause];
     if (!treated_on_[cause].empty()) {
+      // On one machine the cure of the cause is the cure. What other machines report of it (a host
+      // that nobody reaches) goes only when they have looked again, which this target cannot wait
+      // for.
+      if (owners_[cause] == owners_[i]) return;
       if (!Treat(i)) return;
       for (const std::string& machine : treated_on_[i]) {
         for (const std::string& first : treated_on_[cause]) {
