@@ -18,9 +18,10 @@ km_library(plugin_runner
 add_subdirectory(${PROJECT_SOURCE_DIR}/tests/fixtures/plugins ${PROJECT_BINARY_DIR}/tests/fixtures/plugins)
 foreach(test plugin_host plugin_process)
   km_test(${test}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${test}_test.cc
-    DEPS km_plugin_runner km_plugin_host km_fixture_echo_builtin)
+    DEPS km_plugin_runner km_plugin_host km_fixture_echo_builtin LABELS sanitize threads)
   target_compile_definitions(${test}_test PRIVATE
     PLUGIN_HOST="$<TARGET_FILE:keymedic-plugin-host>" PLUGIN_FIXTURES="${PROJECT_BINARY_DIR}/tests/plugins")
   add_dependencies(${test}_test keymedic-plugin-host plugin_fixtures)
 endforeach()
-km_test(plugin_strikes_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/plugin_strikes_test.cc DEPS km_plugin_runner)
+km_test(plugin_strikes_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/plugin_strikes_test.cc DEPS km_plugin_runner
+  LABELS sanitize)

@@ -8,6 +8,8 @@
 #   km_test(name SOURCES ... [DEPS ...] [GRPC] [LABELS ...])  GoogleTest program, registered with ctest
 #
 # GRPC: the target includes gRPC headers; it then shares one precompiled header with the others.
+# LABELS: `sanitize`, its subject handles memory by hand or input from outside, and `threads`, it has
+# threads of its own; the targets sanitize_tests and threads_tests build these and no others.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -65,6 +67,18 @@ add_library(km_grpc_pch STATIC ${PROJECT_SOURCE_DIR}/cmake/grpc_pch.cc)
 target_link_libraries(km_grpc_pch PUBLIC km_options PkgConfig::GRPCPP protobuf::libprotobuf)
 target_precompile_headers(km_grpc_pch PRIVATE <grpcpp/grpcpp.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/time/time.h> <functional> <memory> <string> <vector>)
 
+add_custom_target(sanitize_tests)
+add_custom_target(threads_tests)
+set(sanitizer_environment "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1" "UBSAN_OPTIONS=print_stacktrace=1")
+# What each program is linked with beside its own.
+set(program_parts)
+if(KEYMEDIC_SANITIZE MATCHES thread)
+  add_library(km_abseil_under_tsan OBJECT ${PROJECT_SOURCE_DIR}/cmake/abseil_under_tsan.cc)
+  set_target_properties(km_abseil_under_tsan PROPERTIES CXX_VISIBILITY_PRESET default)
+  set(program_parts $<TARGET_OBJECTS:km_abseil_under_tsan>)
+endif()
+
 function(_km_setup target)
   cmake_parse_arguments(PARSE_ARGV 1 A "GRPC" "" "SOURCES;DEPS;LABELS")
   target_link_libraries(${target} PUBLIC km_options ${A_DEPS})
@@ -82,17 +96,22 @@ endfunction()
 
 function(km_program name)
   cmake_parse_arguments(PARSE_ARGV 1 A "GRPC" "" "SOURCES;DEPS")
-  add_executable(${name} ${A_SOURCES})
+  add_executable(${name} ${A_SOURCES} ${program_parts})
   _km_setup(${name} ${ARGN})
 endfunction()
 
 function(km_test name)
   cmake_parse_arguments(PARSE_ARGV 1 A "GRPC" "" "SOURCES;DEPS;LABELS")
-  add_executable(${name} ${A_SOURCES})
+  add_executable(${name} ${A_SOURCES} ${program_parts})
   _km_setup(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE GTest::gmock_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS}"
-    ENVIRONMENT "KEYMEDIC_SOURCE_DIR=${PROJECT_SOURCE_DIR};KEYMEDIC_BIN_DIR=${CMAKE_BINARY_DIR}/bin;TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS}" ENVIRONMENT
+    "KEYMEDIC_SOURCE_DIR=${PROJECT_SOURCE_DIR};KEYMEDIC_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${sanitizer_environment}")
+  foreach(label sanitize threads)
+    if(label IN_LIST A_LABELS)
+      add_dependencies(${label}_tests ${name})
+    endif()
+  endforeach()
 endfunction()
