@@ -5,9 +5,9 @@
 // requests, so the agent core cannot tell them apart.
 //
 // Threads: calls may come from any thread; they are served one at a time, in order.
-// Errors: kDeadlineExceeded when the call took longer than `timeout`, kUnavailable when the plugin's
-// process died under it, kFailedPrecondition when the plugin is quarantined; the message names
-// plugin, call, limit and value. After any of them the runner is usable again.
+// Errors: kDeadlineExceeded when the call took longer than `timeout`, kUnavailable when the
+// plugin's process died under it, kFailedPrecondition when the plugin is quarantined; the message
+// names plugin, call, limit and value. After any of them the runner is usable again.
 #ifndef KEYMEDIC_AGENT_PLUGIN_RUNNER_H_
 #define KEYMEDIC_AGENT_PLUGIN_RUNNER_H_
 

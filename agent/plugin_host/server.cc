@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plugin_host/server.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,6 +92,9 @@ absl::Status Serve(const PluginSet& plugins, int in, int out,
     }
     before_call();
     KM_RETURN_IF_ERROR(WriteResponse(out, Answer(plugins, request)));
+#ifdef __GLIBC__
+    malloc_trim(0);  // minutes may pass until the next one
+#endif
   }
 }
 

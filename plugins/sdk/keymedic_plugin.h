@@ -44,8 +44,8 @@ typedef struct keymedic_plugin_table {
 
 /* The three symbols that a plugin exports, as function types. */
 typedef uint32_t keymedic_plugin_abi_fn(void);
-/* `config` is a PluginConfig. On success stores the table (owned by the plugin, valid until destroy)
- * and the plugin's own pointer, and returns 0. */
+/* `config` is a PluginConfig. On success stores the table (owned by the plugin, valid until
+ * destroy) and the plugin's own pointer, and returns 0. */
 typedef int32_t keymedic_plugin_create_fn(const uint8_t* config, size_t config_size,
                                           const keymedic_plugin_table** table, void** plugin,
                                           keymedic_write write_error, void* sink);
