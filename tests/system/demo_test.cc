@@ -21,20 +21,24 @@ std::vector<std::string> DemoCommand(const Workspace& workspace) {
       workspace.Path("lab")};
 }
 
+// The closing table of contoso's estate, which must be the same however the run went: 22 causes on
+// 68 machines, and in the end only the one that no treatment can fix.
 void ExpectTheJobDone(const nlohmann::json& figures) {
   ASSERT_TRUE(figures.is_object());
   EXPECT_EQ(figures["machines"], 200);
-  EXPECT_GE(figures["problems_before"], 8);
-  EXPECT_GE(figures["machines_affected_before"], 60);
-  EXPECT_GE(figures["treated"], 60);
+  EXPECT_EQ(figures["problems_before"], 22);
+  EXPECT_EQ(figures["machines_affected_before"], 68);
+  // Some clients may renew by themselves before their turn comes.
+  EXPECT_GE(figures["treated"], 40);
   EXPECT_EQ(figures["failed"], 0);
-  EXPECT_EQ(figures["problems_left"], figures["left"].size());
-  for (const auto& left : figures["left"]) {
-    const kms::FindingRow* row = kms::FindFinding(left["code"].get<std::string>());
-    ASSERT_NE(row, nullptr) << left;
-    EXPECT_TRUE(row->treatments.empty()) << left << " has a treatment and was left";
-    EXPECT_NE(left["why"], "");
-  }
+  EXPECT_EQ(figures["problems_left"], 1);
+  ASSERT_EQ(figures["left"].size(), 1u) << figures;
+  const auto& left = figures["left"][0];
+  EXPECT_EQ(left["code"], "HOST_DNS_PUBLISH_FAILED");
+  EXPECT_NE(left["why"], "");
+  const kms::FindingRow* row = kms::FindFinding(left["code"].get<std::string>());
+  ASSERT_NE(row, nullptr);
+  EXPECT_TRUE(row->treatments.empty()) << "what has a treatment must not be left";
 }
 
 TEST(Demo, FindsTreatsAndVerifies) {
