@@ -182,6 +182,10 @@ void CommandRunner::Enqueue(Job job) {
   RunNext();
 }
 
+void CommandRunner::SetControllerTime(const google::protobuf::Timestamp& now) {
+  ahead_ = FromProto(now) - env_.clock.Now();
+}
+
 void CommandRunner::RunNext() {
   while (!busy_ && !stopped_ && !queue_.empty()) {
     Job job = std::move(queue_.front());
@@ -192,12 +196,13 @@ void CommandRunner::RunNext() {
         Finish(command, Ended(v1::OUTCOME_REFUSED, "the command says neither CHECK nor APPLY"));
         continue;
       }
-      const absl::Time now = env_.clock.Now();
+      const absl::Time now = env_.clock.Now() + ahead_;
       if (command.has_deadline() && now > FromProto(command.deadline())) {
-        Finish(command, Ended(v1::OUTCOME_REFUSED,
-                              absl::StrCat("not started: its deadline was ",
-                                           absl::FormatTime(FromProto(command.deadline())),
-                                           ", this machine's clock says ", absl::FormatTime(now))));
+        Finish(command,
+               Ended(v1::OUTCOME_REFUSED,
+                     absl::StrCat("not started: its deadline was ",
+                                  absl::FormatTime(FromProto(command.deadline())),
+                                  ", the controller's clock says ", absl::FormatTime(now))));
         continue;
       }
       if (command.mode() == v1::MODE_APPLY) {

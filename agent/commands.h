@@ -54,6 +54,9 @@ class CommandRunner : public std::enable_shared_from_this<CommandRunner> {
 
   static std::shared_ptr<CommandRunner> Make(Env env);
 
+  // What the controller's clock says now: deadlines are by it. Until it is told, this machine's
+  // own.
+  void SetControllerTime(const google::protobuf::Timestamp& now);
   void Recover();
   void Accept(const v1::Command& command);
   void Acknowledge(const std::string& command_id);
@@ -83,6 +86,7 @@ class CommandRunner : public std::enable_shared_from_this<CommandRunner> {
   std::set<std::string> at_work_;  // queued or running
   bool busy_ = false;
   bool stopped_ = false;
+  absl::Duration ahead_ = absl::ZeroDuration();  // of the controller's clock over ours
   bool journal_failing_ = false;
   // Finished, but the journal's disk is full.
   std::map<std::string, std::pair<v1::Command, v1::CommandResult>> unsaved_;

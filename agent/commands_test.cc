@@ -66,6 +66,24 @@ TEST_F(CommandsTest, PastItsDeadlineNothingIsDone) {
   EXPECT_EQ(plugins_.effects(), 0);
 }
 
+// A machine whose clock is hours off must still take the command that mends it.
+TEST_F(CommandsTest, DeadlinesAreByTheControllersClock) {
+  Connect();
+  link_.Take();
+  v1::ControllerMessage heartbeat;
+  heartbeat.mutable_heartbeat()->mutable_sent_at()->set_seconds(
+      absl::ToUnixSeconds(kNow - absl::Hours(7)));
+  Receive(heartbeat);
+  v1::Command command = Ensure("c1", "activated");
+  command.mutable_deadline()->set_seconds(absl::ToUnixSeconds(kNow - absl::Hours(6)));
+  ReceiveCommand(command);
+  EXPECT_EQ(TakeResult().outcome(), v1::OUTCOME_CHANGED);
+  command = Ensure("c2", "activated");
+  command.mutable_deadline()->set_seconds(absl::ToUnixSeconds(kNow - absl::Hours(8)));
+  ReceiveCommand(command);
+  EXPECT_EQ(TakeResult().outcome(), v1::OUTCOME_REFUSED);
+}
+
 TEST_F(CommandsTest, UnknownPluginIsRefused) {
   Connect();
   link_.Take();

@@ -111,6 +111,8 @@ void Session::Received(const v1::ControllerMessage& message) {
     case v1::ControllerMessage::kResultAck:
       return commands_->Acknowledge(message.result_ack().command_id());
     case v1::ControllerMessage::kHeartbeat:
+      if (message.heartbeat().has_sent_at())
+        commands_->SetControllerTime(message.heartbeat().sent_at());
       return;
     case v1::ControllerMessage::MESSAGE_NOT_SET:
       log::Warning("AGENT_UNKNOWN_MESSAGE",
@@ -121,6 +123,7 @@ void Session::Received(const v1::ControllerMessage& message) {
 }
 
 void Session::Welcomed(const v1::Welcome& welcome) {
+  if (welcome.has_controller_time()) commands_->SetControllerTime(welcome.controller_time());
   heartbeat_ = FromProto(welcome.heartbeat_interval(), kDefaultHeartbeat);
   ScheduleTick();
   const absl::Duration interval = FromProto(welcome.collect_interval(), options_.collect_interval);
@@ -324,7 +327,7 @@ void Session::Tick() {
   }
   v1::AgentMessage message;
   const absl::Time now = env_.clock.Now();
-  auto& time = *message.mutable_heartbeat()->mutable_agent_time();
+  auto& time = *message.mutable_heartbeat()->mutable_sent_at();
   time.set_seconds(absl::ToUnixSeconds(now));
   time.set_nanos(
       static_cast<int32_t>(absl::ToInt64Nanoseconds(now - absl::FromUnixSeconds(time.seconds()))));

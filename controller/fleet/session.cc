@@ -87,6 +87,7 @@ void Session::Greet(const v1::Hello& hello) {
   v1::Welcome& welcome = *answer.mutable_welcome();
   *welcome.mutable_heartbeat_interval() = ToDuration(fleet_.options().heartbeat_interval);
   *welcome.mutable_collect_interval() = ToDuration(fleet_.options().collect_interval);
+  *welcome.mutable_controller_time() = ToTimestamp(fleet_.clock().Now());
   v1::ControllerMessage want;
   {
     std::lock_guard lock(machine_->mutex);
@@ -292,7 +293,7 @@ void Session::OnHeartbeat() {
     machine_->last_seen = now;
   }
   v1::ControllerMessage message;
-  *message.mutable_heartbeat()->mutable_agent_time() = ToTimestamp(now);
+  *message.mutable_heartbeat()->mutable_sent_at() = ToTimestamp(now);
   link_->Send(std::move(message));
 }
 
