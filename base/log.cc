@@ -25,7 +25,7 @@ State& TheState() {
   static State* state = [] {
     auto* s = new State;
     s->logger = spdlog::stderr_color_mt("keymedic");
-    s->logger->set_pattern("%^%-5!l%$ %v");
+    s->logger->set_pattern("%^%l%$ %v");
     s->logger->set_level(spdlog::level::debug);
     return s;
   }();
