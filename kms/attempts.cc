@@ -57,6 +57,13 @@ struct Answer {
   std::optional<uint32_t> activation_interval, renewal_interval;
 };
 
+// A table that cuts its messages off leaves none: then it is not known how the attempt went.
+bool HasPayload(const EventRecord& event) {
+  const std::string text = EventText(event);
+  const PayloadFields fields(text);
+  return fields.code(0).has_value() || fields.guid(3).has_value();
+}
+
 void SetTime(const EventRecord& event, ActivationAttempt& attempt, When& when) {
   if (!event.has_time()) return;
   *attempt.mutable_at() = event.time();
@@ -278,12 +285,14 @@ void FoldAttempts(const std::vector<const EventRecord*>& all_events, v1::KmsClie
   for (const EventRecord* event : events) {
     switch (event->event_id()) {
       case kRequest:
+        if (!HasPayload(*event)) break;
         batch.push_back(ReadRequest(*event));
         // Out of a log, so its answer would have been there too. A pasted 12288 alone proves
         // nothing.
         if (event->record_id() != 0) batch.back().attempt.set_answered(false);
         break;
       case kAnswer:
+        if (!HasPayload(*event)) break;
         answers.push_back(ReadAnswer(*event, batch.size()));
         break;
       case kFailure:

@@ -147,7 +147,8 @@ void FoldPublication(const EventRecord& event, Index& index, v1::KmsHostSection&
 }
 
 void AddName(std::string name, v1::RequestSummary& request) {
-  if (name.empty() || request.machine_names_size() >= kMaxNames) return;
+  // "<client>": whoever published it took the name out.
+  if (name.empty() || name[0] == '<' || request.machine_names_size() >= kMaxNames) return;
   for (const std::string& known : request.machine_names()) {
     if (absl::EqualsIgnoreCase(known, name)) return;
   }

@@ -18,6 +18,7 @@ namespace {
 enum class Where {
   kSameMachine,
   kItsHost,    // the KMS host that the machine asks
+  kShortHost,  // the same, if its count is under what this machine needs
   kZoneHost,   // a KMS host in the machine's DNS domain
   kSameId,     // the first machine with the same client machine id
   kItsClones,  // the first of those machines that ask this host with one id
@@ -34,6 +35,7 @@ struct FoldRule {
 // In order: the first cause that is there is taken.
 constexpr FoldRule kRules[] = {
     {"CLIENT_DUPLICATE_CMID", Where::kSameId, "CLIENT_DUPLICATE_CMID"},
+    {"CLIENT_DUPLICATE_CMID", Where::kItsClones, "CLIENT_DUPLICATE_CMID"},
     {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_SERVICE_STOPPED"},
     {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
     {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_PORT_MISMATCH"},
@@ -56,6 +58,8 @@ constexpr FoldRule kRules[] = {
     {"CLIENT_NEVER_ACTIVATED", Where::kItsHost, "HOST_SERVICE_STOPPED"},
     {"CLIENT_NEVER_ACTIVATED", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
     {"CLIENT_NEVER_ACTIVATED", Where::kItsHost, "HOST_NOT_LICENSED"},
+    {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_STUCK"},
+    {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_TOO_LOW"},
     {"CLIENT_GRACE_EXPIRING", Where::kSameMachine, "CLIENT_NEVER_ACTIVATED"},
     {"CLIENT_GRACE_EXPIRING", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
     {"CLIENT_NOT_LICENSED", Where::kSameMachine, "CLIENT_NEVER_ACTIVATED"},
@@ -119,6 +123,8 @@ class Folder {
   size_t OnZone(const MachineState& machine, absl::string_view code) const;
   size_t OnRecord(const MachineState& machine, absl::string_view code) const;
   std::vector<std::string> HostsOf(const MachineState& machine) const;
+  std::vector<std::string> ShortHosts(const MachineState& machine,
+                                      const std::vector<std::string>& hosts) const;
 
   const Estate& estate_;
   std::vector<v1::Finding>& findings_;
@@ -203,6 +209,9 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
     case Where::kItsHost:
       if (!follower.hosts.has_value()) follower.hosts = HostsOf(machine);
       return OnFirst(*follower.hosts, rule.cause);
+    case Where::kShortHost:
+      if (!follower.hosts.has_value()) follower.hosts = HostsOf(machine);
+      return OnFirst(ShortHosts(machine, *follower.hosts), rule.cause);
     case Where::kZoneHost:
       return OnZone(machine, rule.cause);
     case Where::kSameId:
@@ -305,6 +314,20 @@ std::vector<std::string> Folder::HostsOf(const MachineState& machine) const {
   if (ids.empty() && !estate_.index().pool.only_host.empty())
     ids.push_back(estate_.index().pool.only_host);
   return ids;
+}
+
+// Those whose count is too low for this machine: a server needs fewer than a desktop.
+std::vector<std::string> Folder::ShortHosts(const MachineState& machine,
+                                            const std::vector<std::string>& hosts) const {
+  const int needed = machine.os.has_value() && machine.os->is_server() ? 5 : 25;
+  std::vector<std::string> out;
+  for (const std::string& id : hosts) {
+    const MachineState* host = estate_.Find(id);
+    if (host != nullptr && host->host.has_value() && host->host->has_current_count() &&
+        host->host->current_count() < needed)
+      out.push_back(id);
+  }
+  return out;
 }
 
 }  // namespace

@@ -159,20 +159,29 @@ bool IsSameName(absl::string_view a, absl::string_view b) {
   return absl::EqualsIgnoreCase(a.substr(0, a.find('.')), b.substr(0, b.find('.')));
 }
 
-bool HasSeveralNames(const v1::RequestSummary& request) {
-  return absl::c_any_of(request.machine_names(), [&](const std::string& name) {
-    return !IsSameName(name, request.machine_names(0));
-  });
+// How many machines ask with this id, by their names.
+int MachinesOf(const v1::RequestSummary& request) {
+  int machines = 0;
+  for (auto name = request.machine_names().begin(); name != request.machine_names().end(); ++name) {
+    const bool again =
+        std::any_of(request.machine_names().begin(), name,
+                    [&](const std::string& before) { return IsSameName(before, *name); });
+    machines += again ? 0 : 1;
+  }
+  return machines;
 }
 
-Found CountStuck(const Facts& facts) {
+bool IsCountShort(const v1::KmsHostSection& host) {
+  return host.has_current_count() &&
+         host.current_count() < std::max(RequiredCount(host), kServerThreshold);
+}
+
+// One id, at least so many machines, and how to part them.
+Found Clones(absl::string_view code, const Facts& facts, int machines) {
   const v1::KmsHostSection* host = facts.host;
-  if (host == nullptr || !host->has_current_count()) return std::nullopt;
-  const int required = std::max(RequiredCount(*host), kServerThreshold);
-  if (host->current_count() >= required) return std::nullopt;
   for (const v1::RequestSummary& request : host->requests()) {
-    if (!HasSeveralNames(request)) continue;
-    FindingBuilder builder("HOST_COUNT_STUCK", facts.machine);
+    if (request.client_machine_id().empty() || MachinesOf(request) < machines) continue;
+    FindingBuilder builder(code, facts.machine);
     builder.NoTreatments().Saw("event 12290", "one machine id", request.client_machine_id(),
                                request.has_last_at() ? &request.last_at() : nullptr);
     bool first = true;
@@ -183,13 +192,27 @@ Found CountStuck(const Facts& facts) {
       if (clone != nullptr && !std::exchange(first, false))
         builder.Treat("reset_machine_id", {}, clone->id).Treat("activate", {}, clone->id);
     }
-    return builder.Saw("kms_host", "current_count", absl::StrCat(host->current_count()))
+    if (host->has_current_count())
+      builder.Saw("kms_host", "current_count", absl::StrCat(host->current_count()));
+    return builder
         .Why(
             "give each of the machines that are named a machine id of its own (slmgr /rearm, then "
             "restart), and repair the image they were made from")
         .Build();
   }
   return std::nullopt;
+}
+
+Found CountStuck(const Facts& facts) {
+  if (facts.host == nullptr || !IsCountShort(*facts.host)) return std::nullopt;
+  return Clones("HOST_COUNT_STUCK", facts, 2);
+}
+
+// The same where the count is not known or is enough all the same. A host whose count is enough has
+// clients that somebody renamed, too: two names are no proof there.
+Found ClonesAsk(const Facts& facts) {
+  if (facts.host == nullptr || IsCountShort(*facts.host)) return std::nullopt;
+  return Clones("CLIENT_DUPLICATE_CMID", facts, facts.host->has_current_count() ? 3 : 2);
 }
 
 Found CountSaturated(const Facts& facts) {
@@ -246,8 +269,8 @@ constexpr Rule kRules[] = {
     {Stage::kFact, &ActivationLimit},   {Stage::kFact, &NotLicensed},
     {Stage::kFact, &KeyMismatch},       {Stage::kFact, &CountZero},
     {Stage::kFact, &CountTooLow},       {Stage::kFact, &CountStuck},
-    {Stage::kFact, &CountSaturated},    {Stage::kFact, &EventLogFull},
-    {Stage::kFact, &RequestsFailing},
+    {Stage::kFact, &ClonesAsk},         {Stage::kFact, &CountSaturated},
+    {Stage::kFact, &EventLogFull},      {Stage::kFact, &RequestsFailing},
 };
 
 }  // namespace

@@ -11,7 +11,9 @@ namespace keymedic::kms {
 namespace {
 
 bool HasNoVolumeEdition(const Facts& facts) {
-  if (facts.primary == nullptr || facts.is_host || facts.channel == Channel::kKmsClient)
+  // An evaluation copy says by its key what it is, and becomes a volume edition.
+  if (facts.primary == nullptr || facts.is_host || facts.channel == Channel::kKmsClient ||
+      facts.channel == Channel::kEvaluation)
     return false;
   return (facts.sku != nullptr && facts.sku->role == SkuRole::kNoVolumeKey) ||
          (facts.edition != nullptr && !facts.edition->has_volume_key);
@@ -87,6 +89,11 @@ Found KeyNotGvlk(const Facts& facts) {
     if (MayKeepMak(facts) || HasNoVolumeEdition(facts)) return std::nullopt;
     FindingBuilder builder = About("CLIENT_KEY_NOT_GVLK", facts, product);
     builder.Saw("licensing", "channel", std::string(ChannelText(*product)));
+    if (facts.edition != nullptr && !facts.edition->has_volume_key) {
+      builder.NoTreatments().Why(
+          "an evaluation copy takes no client setup key: convert a server with DISM /Set-Edition "
+          "and the client setup key, install the full edition on a desktop");
+    }
     return AddAttempt(builder, facts).Build();
   }
   // The licence is not known, but the attempt says that a retail or digital key is in it.
@@ -94,6 +101,16 @@ Found KeyNotGvlk(const Facts& facts) {
       !facts.wants_kms())
     return std::nullopt;
   FindingBuilder builder("CLIENT_KEY_NOT_GVLK", facts.machine);
+  return AddAttempt(builder, facts).Build();
+}
+
+// The answer to a host key. Of a client key's product it would mean something else.
+Found ActivationLimit(const Facts& facts) {
+  if (facts.attempt_error != 0xC004C008 || facts.is_host || facts.primary != nullptr)
+    return std::nullopt;
+  const Sku* sku = FindSku(facts.attempt->activation_id());
+  if (sku != nullptr && sku->role != SkuRole::kHost) return std::nullopt;
+  FindingBuilder builder("HOST_ACTIVATION_LIMIT", facts.machine);
   return AddAttempt(builder, facts).Build();
 }
 
@@ -127,9 +144,9 @@ Found DuplicateCmid(const Facts& facts) {
 }
 
 constexpr Rule kRules[] = {
-    {Stage::kFact, &DuplicateCmid},     {Stage::kFact, &MakUntilCount},
-    {Stage::kCause, &EditionNotVolume}, {Stage::kCause, &KeyWrongEdition},
-    {Stage::kCause, &KeyNotGvlk},
+    {Stage::kFact, &DuplicateCmid},    {Stage::kFact, &MakUntilCount},
+    {Stage::kFact, &ActivationLimit},  {Stage::kCause, &EditionNotVolume},
+    {Stage::kCause, &KeyWrongEdition}, {Stage::kCause, &KeyNotGvlk},
 };
 
 }  // namespace

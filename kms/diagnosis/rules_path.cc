@@ -138,8 +138,10 @@ Found CountTooLow(const Facts& facts) {
   const v1::ActivationAttempt* attempt = facts.attempt;
   const bool by_code = facts.Shows([](uint32_t error) { return error == 0xC004F038; });
   const uint32_t required = attempt == nullptr ? 0 : attempt->required_count();
-  const bool by_answer = attempt != nullptr && attempt->has_bound() && !attempt->bound() &&
-                         attempt->has_count() && attempt->count() < (required == 0 ? 25 : required);
+  // An answer that names another reason was not about the count.
+  const bool by_answer = attempt != nullptr && facts.attempt_error == 0 && attempt->has_bound() &&
+                         !attempt->bound() && attempt->has_count() &&
+                         attempt->count() < (required == 0 ? 25 : required);
   if (!by_code && !by_answer) return std::nullopt;
   FindingBuilder builder("CLIENT_COUNT_TOO_LOW", facts.machine);
   if (attempt != nullptr && attempt->has_count()) {

@@ -36,8 +36,9 @@ bool HasRecords(const MachineState& state) {
                      [](const v1::SrvAnswer& answer) { return !answer.records().empty(); });
 }
 
-// Does its evidence carry "nothing is wrong", rather than just not show what is?
-bool TellsHealth(const readers::Machine& machine) {
+// Does its evidence carry "nothing is wrong", rather than just not show what is? Where not
+// `all_read`, what could not be read may have shown it.
+bool TellsHealth(const readers::Machine& machine, bool all_read) {
   const MachineState& state = machine.state;
   if (IsLicensed(state)) return true;
   const bool known_status =
@@ -46,11 +47,10 @@ bool TellsHealth(const readers::Machine& machine) {
                   [](const v1::Product& product) { return product.status() != 0; });
   if (known_status) return false;
   bool successes = false;
-  if (state.client) {
-    for (const v1::ActivationAttempt& attempt : state.client->attempts()) {
-      if (attempt.error() != 0 || (attempt.has_bound() && !attempt.bound())) return false;
-      successes = true;
-    }
+  if (state.client && !state.client->attempts().empty()) {
+    const v1::ActivationAttempt& newest = state.client->attempts(0);
+    if (newest.error() != 0 || (newest.has_bound() && !newest.bound())) return false;
+    successes = newest.has_error();
   }
   if (state.licensing) {
     for (const v1::Observation& observation : state.licensing->observations()) {
@@ -66,7 +66,7 @@ bool TellsHealth(const readers::Machine& machine) {
     }
     successes = successes || state.host->has_current_count();
   }
-  return successes || machine.licensing_events || HasRecords(state);
+  return successes || (machine.licensing_events && all_read) || HasRecords(state);
 }
 
 }  // namespace
@@ -84,6 +84,7 @@ void CaptureSet::Add(absl::string_view file, absl::string_view content) {
   }
   readers::Document document;
   readers::Decode(content, document);
+  readers::TidyLayout(document);
   readers::Sink sink(name);
   readers::ReadDocument(document, sink);
   if (sink.pieces().empty() && sink.unread().empty()) return refuse(std::string(kNothingKnown));
@@ -113,7 +114,12 @@ v1::DiagnoseCapturesResponse CaptureSet::Diagnose(const v1::Policy& policy, absl
   const std::vector<readers::Machine> machines = readers::JoinPieces(pieces_, now);
   Estate estate;
   for (const readers::Machine& machine : machines) estate.Upsert(machine.state);
-  std::vector<v1::Finding> findings = DiagnoseRecords(estate, policy, now);
+  // A forecast starts at the moment of its evidence, not at the one of its reading.
+  absl::Time earliest = now;
+  for (const readers::Machine& machine : machines) {
+    earliest = std::min(earliest, machine.as_of.value_or(now));
+  }
+  std::vector<v1::Finding> findings = DiagnoseRecords(estate, policy, earliest);
   for (const readers::Machine& machine : machines) {
     // A machine is judged as of the moment that its evidence shows.
     for (v1::Finding& finding :
@@ -128,7 +134,10 @@ v1::DiagnoseCapturesResponse CaptureSet::Diagnose(const v1::Policy& policy, absl
   }
   for (const v1::Unread& unread : unread_) *response.add_unread() = unread;
   const bool healthy =
-      !machines.empty() && std::all_of(machines.begin(), machines.end(), TellsHealth);
+      !machines.empty() &&
+      std::all_of(machines.begin(), machines.end(), [&](const readers::Machine& machine) {
+        return TellsHealth(machine, unread_.empty());
+      });
   response.set_verdict(problems  ? v1::VERDICT_PROBLEMS
                        : healthy ? v1::VERDICT_HEALTHY
                                  : v1::VERDICT_INCONCLUSIVE);

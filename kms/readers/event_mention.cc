@@ -12,6 +12,7 @@
 #include "kms/readers/event_draft.h"
 #include "kms/readers/readers.h"
 #include "kms/readers/shapes.h"
+#include "kms/tables.h"
 
 namespace keymedic::kms::readers {
 namespace {
@@ -85,6 +86,14 @@ namespace {
 
 bool IsFailure(uint32_t code) { return code >= 0x80000000; }
 
+// "If you see error 0x…": a guide speaks of what may happen, not of what did.
+bool IsHypothetical(absl::string_view lower) {
+  return absl::StartsWith(lower, "if ") ||
+         HasAny(lower, {" if it ", " if you ", " if the ", "if you see", "for example", "e.g.",
+                        "such as", " means ", " indicates ", "you may ", "you might ", "can occur",
+                        "may occur", "might occur"});
+}
+
 // The last failure code of a line: "slui.exe 0x2a 0xC004F074".
 std::optional<uint32_t> FindFailure(absl::string_view text) {
   std::optional<uint32_t> found;
@@ -134,6 +143,7 @@ size_t ReadMention(const Lines& lines, size_t at, uint32_t heading_event, Sink& 
     }
     return 0;
   }
+  if (!comment && IsHypothetical(lower.substr(0, hex))) return 0;
   const absl::string_view payload = text.substr(hex);
   uint32_t id = MentionedEvent(text);
   if (id == 0 && hex == 0) id = heading_event != 0 ? heading_event : EventOfFields(payload);
@@ -147,9 +157,11 @@ size_t ReadMention(const Lines& lines, size_t at, uint32_t heading_event, Sink& 
   }
   const auto code = FindFailure(text);
   if (!code) return 0;
+  // Any program prints errors: those of licensing are in the table.
   const bool command =
-      HasAny(lower, {"/ato", "-ato", "slui.exe", "slmgr", "activat", "error", "hr=", "fehler",
-                     "erreur", "错误", "エラー", "ошибка", "오류"});
+      HasAny(lower, {"/ato", "-ato", "slui.exe", "slmgr", "activat"}) ||
+      (!ErrorMeaning(*code).empty() &&
+       HasAny(lower, {"error", "hr=", "fehler", "erreur", "错误", "エラー", "ошибка", "오류"}));
   const auto labelled = SplitLabel(text);
   const bool printed = labelled && absl::StartsWith(Lower(labelled->value), "0x");
   const bool bare = hex == 0 && payload.size() <= 11;

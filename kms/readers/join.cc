@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "kms/events.h"
 #include "kms/readers/shapes.h"
+#include "kms/tables.h"
 
 namespace keymedic::kms::readers {
 namespace {
@@ -330,6 +331,11 @@ Machine Build(const Node& node, std::optional<absl::Time> now) {
     machine.licensing_events = machine.licensing_events || !report;
     if (sources.empty() || sources.back() != piece->file) sources.push_back(piece->file);
   }
+  // What commands printed came in that order; attempts stand newest first.
+  if (state.client) {
+    std::reverse(state.client->mutable_attempts()->begin(),
+                 state.client->mutable_attempts()->end());
+  }
   if (!client_events.empty()) {
     if (!state.client) state.client.emplace();
     if (!state.licensing) state.licensing.emplace();
@@ -346,6 +352,8 @@ Machine Build(const Node& node, std::optional<absl::Time> now) {
   if (!node.computer.empty()) {
     if (!state.os) state.os.emplace();
     state.os->set_computer_name(ShortName(node.computer));
+    const size_t dot = FindIpAddress(node.computer) ? std::string::npos : node.computer.find('.');
+    if (dot != std::string::npos) state.os->set_dns_domain(Lower(node.computer.substr(dot + 1)));
   }
   machine.as_of = NewestInstant(node, state);
   const std::optional<absl::Time> from = machine.as_of ? machine.as_of : now;
@@ -372,16 +380,60 @@ std::string NameByClients(const Machine& host, const std::vector<Machine>& machi
   return names.size() == 1 ? *names.begin() : "";
 }
 
+// The hosts that all evidence together names: SRV records, and what clients use.
+std::set<std::string> NamedHosts(const std::vector<Machine>& machines) {
+  std::set<std::string> names;
+  for (const Machine& machine : machines) {
+    if (machine.state.names) {
+      for (const v1::SrvAnswer& answer : machine.state.names->answers()) {
+        for (const v1::SrvRecord& record : answer.records()) names.insert(Lower(record.target()));
+      }
+    }
+    if (!machine.state.client) continue;
+    const v1::KmsClientSection& client = *machine.state.client;
+    names.insert(Lower(client.registered_host()));
+    names.insert(Lower(client.discovered_host()));
+    for (const v1::ActivationAttempt& attempt : client.attempts()) {
+      names.insert(Lower(attempt.host()));
+    }
+  }
+  names.erase("");
+  return names;
+}
+
+// slmgr never prints the machine's own name. If the evidence has one host and names one, they are
+// the same. A host that is named in short has the domain of the record that names it.
+void NameHosts(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
+  const std::set<std::string> named = NamedHosts(machines);
+  const auto is_host = [](const Node& node) { return node.role == Role::kHost; };
+  const bool one_host = std::count_if(nodes.begin(), nodes.end(), is_host) == 1;
+  for (size_t i = 0; i < machines.size(); ++i) {
+    if (!is_host(nodes[i])) continue;
+    MachineState& state = machines[i].state;
+    state.name = nodes[i].computer;
+    if (state.name.empty()) state.name = NameByClients(machines[i], machines);
+    if (state.name.empty() && one_host && named.size() == 1 &&
+        CloudOfHost(*named.begin()).empty()) {
+      state.name = *named.begin();
+    }
+    if (!state.os || !state.os->dns_domain().empty()) continue;
+    for (const std::string& name : named) {
+      const size_t dot = name.find('.');
+      if (dot != std::string::npos && name.substr(0, dot) == Lower(state.os->computer_name())) {
+        state.os->set_dns_domain(name.substr(dot + 1));
+      }
+    }
+  }
+}
+
 void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
+  NameHosts(nodes, machines);
   std::map<std::string, int> per_file;
   for (const Node& node : nodes) ++per_file[*node.files.begin()];
   std::set<std::string> taken;
   for (size_t i = 0; i < machines.size(); ++i) {
     MachineState& state = machines[i].state;
-    state.name = nodes[i].computer;
-    if (state.name.empty() && nodes[i].role == Role::kHost) {
-      state.name = NameByClients(machines[i], machines);
-    }
+    if (state.name.empty()) state.name = nodes[i].computer;
     if (state.name.empty()) {
       std::string file = *nodes[i].files.begin();
       file = file == "-" ? "standard input" : file.substr(file.find_last_of("/\\") + 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ospp.vbs speaks English everywhere. One block for each Office product with a key.
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -72,10 +73,15 @@ void OsppReader::Take(const Line& line) {
     any_ = true;
     return;
   }
+  if (absl::StrContains(text, "Product activation successful")) {
+    any_ = true;
+    return product().set_status(v1::LICENSE_STATUS_LICENSED);
+  }
   const auto labelled = SplitLabel(text);
   if (!labelled) return;
   if (TakeProductLine(labelled->label, labelled->value, line)) {
-    any_ = true;
+    // Others print a product id, too.
+    any_ = any_ || LabelKey(labelled->label) != "productid";
   } else {
     TakeClientLine(labelled->label, labelled->value, line);
   }
@@ -117,8 +123,8 @@ bool OsppReader::TakeProductLine(absl::string_view label, absl::string_view valu
     else if (!unknown)
       Broken(line, "not an error code");
   } else if (absl::StartsWith(key, "last5charactersofinstalledproductkey")) {
-    if (IsPartialKey(value))
-      product().set_partial_key(std::string(value));
+    if (const std::string last = absl::AsciiStrToUpper(value); IsPartialKey(last))
+      product().set_partial_key(last);
     else if (!unknown)
       Broken(line, "a partial product key has five characters");
   } else if (key == "remaininggrace") {

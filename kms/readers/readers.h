@@ -51,6 +51,9 @@ bool ReadHeading(absl::string_view line, Sink& sink);
 // A heading, a prompt or a comment: no piece goes on across it.
 bool IsBreak(absl::string_view line);
 
+// Takes away what a log, a table or a web page put around the lines of a report.
+void TidyLayout(Document& document);
+
 // Everything in one file.
 void ReadDocument(const Document& document, Sink& sink);
 

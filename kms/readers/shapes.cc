@@ -147,7 +147,11 @@ std::string FindChannel(absl::string_view text) {
       return std::string(channel);
     }
   }
-  return "";
+  // Somebody typed it: "…, volume_kmsclient channel".
+  const std::string lower = Lower(text);
+  const size_t end = lower.find(" channel");
+  if (end == kNone || lower != text) return "";
+  return FindChannel(absl::AsciiStrToUpper(text.substr(0, end)));
 }
 
 bool IsHostChannel(absl::string_view channel) {

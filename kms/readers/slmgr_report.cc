@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -74,8 +75,8 @@ void SlmgrReport::SetProduct(Field field, absl::string_view value, const Line& l
     case Field::kPartialKey:
       has_product_ = true;
       place_ = Place::kStatus;
-      if (IsPartialKey(value)) {
-        product_.set_partial_key(std::string(value));
+      if (const std::string key = absl::AsciiStrToUpper(value); IsPartialKey(key)) {
+        product_.set_partial_key(key);
       } else if (!unknown) {
         Broken(line, "a partial product key has five characters");
       }
@@ -257,7 +258,7 @@ void SlmgrReport::InferStatus() {
 void SlmgrReport::FillOs(MachineState& state) const {
   v1::OsSection os;
   absl::string_view name = product_.name();
-  const bool windows = absl::StartsWith(name, "Windows");
+  const bool windows = absl::StartsWithIgnoreCase(name, "Windows");
   const size_t comma = name.find(", ");
   if (windows && !product_.is_addon() && comma != absl::string_view::npos) {
     const absl::string_view edition = name.substr(comma + 2);
