@@ -122,7 +122,7 @@ absl::btree_set<std::string> WireTargets(Estate::Index& index, const MachineStat
 void WireMachine(Estate::Index& index, const MachineState& machine, Wire wire, Touched& touched) {
   const std::string& id = machine.id;
   for (const std::string& name : NamesOf(machine)) PutAt(index.by_name, name, id, wire);
-  if (machine.client.has_value() && !machine.client->client_machine_id().empty())
+  if (machine.client.has_value() && IsMachineId(machine.client->client_machine_id()))
     PutAt(index.by_cmid, absl::AsciiStrToLower(machine.client->client_machine_id()), id, wire);
   const v1::Product* primary =
       machine.licensing.has_value() ? PrimaryProduct(*machine.licensing) : nullptr;
@@ -224,6 +224,10 @@ bool IsLocalAddress(absl::string_view address) {
 bool Target::empty() const {
   return failing.empty() && reaching.empty() && listed_by.empty() && unresolved_by.empty() &&
          unanswered.empty() && pinned.empty() && srv_ports.empty() && zones.empty();
+}
+
+bool IsMachineId(absl::string_view id) {
+  return id.find_first_not_of("0-{}") != absl::string_view::npos;
 }
 
 std::string HostKey(absl::string_view host) {

@@ -62,6 +62,9 @@ struct Estate::Index {
   std::vector<const Target*> TargetsOf(const MachineState& machine) const;
 };
 
+// Zeros stand for an id that is not there, or that somebody removed.
+bool IsMachineId(absl::string_view id);
+
 // Lower case, without the dot that may end a full name.
 std::string HostKey(absl::string_view host);
 // The names and addresses others may use for it, as keys: its name first, then its other name (the

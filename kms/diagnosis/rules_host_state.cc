@@ -180,7 +180,7 @@ bool IsCountShort(const v1::KmsHostSection& host) {
 Found Clones(absl::string_view code, const Facts& facts, int machines) {
   const v1::KmsHostSection* host = facts.host;
   for (const v1::RequestSummary& request : host->requests()) {
-    if (request.client_machine_id().empty() || MachinesOf(request) < machines) continue;
+    if (!IsMachineId(request.client_machine_id()) || MachinesOf(request) < machines) continue;
     FindingBuilder builder(code, facts.machine);
     builder.NoTreatments().Saw("event 12290", "one machine id", request.client_machine_id(),
                                request.has_last_at() ? &request.last_at() : nullptr);

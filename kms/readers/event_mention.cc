@@ -159,9 +159,9 @@ size_t ReadMention(const Lines& lines, size_t at, uint32_t heading_event, Sink& 
   if (!code) return 0;
   // Any program prints errors: those of licensing are in the table.
   const bool command =
-      HasAny(lower, {"/ato", "-ato", "slui.exe", "slmgr", "activat"}) ||
-      (!ErrorMeaning(*code).empty() &&
-       HasAny(lower, {"error", "hr=", "fehler", "erreur", "错误", "エラー", "ошибка", "오류"}));
+      HasAny(lower, {"/ato", "-ato", "slui.exe", "slmgr"}) ||
+      (!ErrorMeaning(*code).empty() && HasAny(lower, {"activat", "error", "hr=", "fehler", "erreur",
+                                                      "错误", "エラー", "ошибка", "오류"}));
   const auto labelled = SplitLabel(text);
   const bool printed = labelled && absl::StartsWith(Lower(labelled->value), "0x");
   const bool bare = hex == 0 && payload.size() <= 11;

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -325,6 +326,14 @@ void AddEvent(v1::EventRecord event, uint32_t line, Sink& sink) {
   if (IsUnknown(event.computer())) event.clear_computer();
   const bool licensing = IsLicensingEvent(event);
   if (!licensing && ProviderAt(event.provider()) == kNone) return;
+  if (!licensing) {
+    const auto code = FindCode(absl::StrJoin(event.data(), "\n"));
+    if (code && *code >= 0x80000000) {
+      sink.Unreadable(line,
+                      absl::StrFormat("event %u with error 0x%08X: not one that is known here",
+                                      event.event_id(), *code));
+    }
+  }
   const Role role = IsHostEvent(event.event_id()) ? Role::kHost : Role::kClient;
   const std::string computer = event.computer();
   std::optional<v1::EventRecord> kept;

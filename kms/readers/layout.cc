@@ -38,6 +38,15 @@ absl::string_view WithoutLogPrefix(absl::string_view line) {
   return line;
 }
 
+// wmic's "LicenseStatus=5" becomes "LicenseStatus:5".
+void OpenAssignment(Document& document, const Line& line) {
+  const absl::string_view text = line.text;
+  const size_t equals = text.find_first_of("=: ");
+  if (equals == kNone || text[equals] != '=') return;
+  if (FieldOfLabel(LabelKey(text.substr(0, equals))) == Field::kUnknown) return;
+  document.text[text.data() + equals - document.text.data()] = ':';
+}
+
 // "| License Status | Notification |" becomes "  License Status : Notification".
 void OpenTableRow(Document& document, Line& line) {
   absl::string_view text = absl::StripAsciiWhitespace(line.text);
@@ -110,6 +119,7 @@ void TidyLayout(Document& document) {
   lines.reserve(document.lines.size());
   for (Line& line : document.lines) {
     OpenTableRow(document, line);
+    OpenAssignment(document, line);
     line.text = WithoutLogPrefix(line.text);
     const std::vector<size_t> starts =
         line.text.size() < 80 ? std::vector<size_t>() : LinesWithin(line.text);

@@ -53,6 +53,11 @@ std::string LabelKey(absl::string_view label) {
 bool IsUnknown(absl::string_view value) {
   value = absl::StripAsciiWhitespace(value);
   if (value.empty() || value == "N/A" || value == "-") return true;
+  // "xxxxxxxx-xxxx-xxxx": removed by hand.
+  if (value.size() >= 3 && value.find_first_of("xX*#") != kNone &&
+      value.find_first_not_of("xX*#-.") == kNone) {
+    return true;
+  }
   const size_t open = value.find('<');
   return open != kNone && value.find('>', open) != kNone;
 }
