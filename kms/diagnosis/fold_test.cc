@@ -148,6 +148,21 @@ TEST(Fold, ClonesAreOneCause) {
               ElementsAre("CLIENT_COUNT_TOO_LOW", "HOST_COUNT_STUCK", "HOST_COUNT_TOO_LOW"));
 }
 
+TEST(Fold, ACountExplainsOnlyWhoNeedsMore) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 12);
+  host.host->add_requests()->set_required_count(25);
+  estate.Upsert(host);
+  estate.Upsert(UnlicensedClient("desktop", 0xC004F056));
+  MachineState server = UnlicensedClient("server", 0xC004F056);
+  server.os->set_is_server(true);
+  estate.Upsert(server);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"desktop", "kms1", "server"});
+  EXPECT_THAT(Problems(findings), ElementsAre("CLIENT_NEVER_ACTIVATED", "HOST_COUNT_TOO_LOW"));
+  EXPECT_EQ(findings[0].subject(), "server");
+  EXPECT_THAT(findings[1].affected_machines(), ElementsAre("desktop", "kms1"));
+}
+
 TEST(Fold, WrongHostKey) {
   Estate estate;
   MachineState host = HealthyHost("kms1", 30);

@@ -92,6 +92,23 @@ std::vector<Case> StateCases() {
          AddRequest(m, "x", {"pc-1", "pc-2"});
        },
        {}},
+      {"three with one id are no renamed machine",
+       [](MachineState& m) {
+         m.host->set_current_count(30);
+         AddRequest(m, "x", {"pc-1", "pc-2", "pc-3"});
+       },
+       {"CLIENT_DUPLICATE_CMID"}},
+      {"clones, count not known",
+       [](MachineState& m) {
+         m.host->clear_current_count();
+         AddRequest(m, "x", {"pc-1", "pc-2"});
+       },
+       {"CLIENT_DUPLICATE_CMID"}},
+      {"several names, but no id",
+       [](MachineState& m) {
+         AddRequest(m, "0000-00", {"pc-1", "pc-2", "pc-3"});
+       },
+       {"HOST_COUNT_SATURATED"}},
       {"not licensed",
        [](MachineState& m) {
          m.licensing->mutable_products(0)->set_status(v1::LICENSE_STATUS_NOTIFICATION);

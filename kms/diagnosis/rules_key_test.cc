@@ -31,6 +31,24 @@ std::vector<Case> KeyCases() {
        [=] { return Keyed("TIMEBASED_EVAL", licensed, "ServerStandard"); },
        {"CLIENT_KEY_NOT_GVLK"},
        {}},
+      {"evaluation copy of an edition",
+       [=] { return Keyed("TIMEBASED_EVAL", licensed, "ServerStandardEval"); },
+       {"CLIENT_KEY_NOT_GVLK"},
+       {}},
+      {"host key used up, licence not known",
+       [=] {
+         return Changed(Machine("pc"), [](MachineState& m) { AddAttempt(m, 0, 0xC004C008); });
+       },
+       {"HOST_ACTIVATION_LIMIT"},
+       {}},
+      {"the same answer to a client key is about no host key",
+       [=] {
+         return Changed(Machine("pc"), [](MachineState& m) {
+           AddAttempt(m, 0, 0xC004C008).set_activation_id("73111121-5638-40f6-bc11-f1d7b0d64300");
+         });
+       },
+       {},
+       {}},
       {"virtual machine activation",
        [=] { return Keyed("VIRTUAL_MACHINE_ACTIVATION", licensed, "ServerDatacenter"); },
        {"CLIENT_KEY_NOT_GVLK"},

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace keymedic::kms::readers {
 namespace {
@@ -37,7 +38,9 @@ std::optional<Labelled> SplitLabel(absl::string_view line) {
   if (colon == kNone || colon > 120) return std::nullopt;
   const absl::string_view label = absl::StripAsciiWhitespace(line.substr(0, colon));
   if (label.empty() || label.size() == 1) return std::nullopt;  // "C:\>" is no label
-  const absl::string_view value = absl::StripAsciiWhitespace(line.substr(colon + 1));
+  absl::string_view value = absl::StripAsciiWhitespace(line.substr(colon + 1));
+  if (absl::ConsumePrefix(&value, "**"))
+    value = absl::StripAsciiWhitespace(value);  // "**Name:** x"
   if (absl::StartsWith(value, "//") || absl::StartsWith(value, "\\")) return std::nullopt;
   return Labelled{label, value};
 }
