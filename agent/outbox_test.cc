@@ -39,7 +39,8 @@ class OutboxTest : public ::testing::Test {
   }
   std::vector<uint64_t> Held() {
     std::vector<uint64_t> ids;
-    for (const auto& event : outbox_->EventsAfter(0, 1000, 1 << 20)->records) {
+    const auto batch = outbox_->EventsAfter(0, 1000, 1 << 20);
+    for (const auto& event : batch->records) {
       ids.push_back(event.record_id());
     }
     return ids;

@@ -214,7 +214,7 @@ TEST_F(PluginProcessTest, AnswerLongerThanAFrameIsABrokenLimit) {
 }
 
 TEST_F(PluginProcessTest, MemoryLimitIsAStrikeAndNamesTheLimit) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(KEYMEDIC_THREAD_SANITIZER)
   GTEST_SKIP() << "sanitizers need the whole address space";
 #endif
   Start({"eats_memory"});

@@ -89,13 +89,18 @@ class Row {
 template <typename T, size_t N>
 const std::vector<T>& Load(absl::string_view name, const char (&text)[N],
                            T (*read)(const Row& row)) {
+  struct Loaded {
+    CsvTable table;
+    std::vector<T> rows;
+  };
   absl::StatusOr<CsvTable> parsed = CsvTable::Parse(absl::string_view(text, N - 1));
   if (!parsed.ok()) BrokenTable(name, parsed.status().message());
-  const auto& table = *new CsvTable(*std::move(parsed));
-  auto& rows = *new std::vector<T>();
-  rows.reserve(table.size());
-  for (size_t i = 0; i < table.size(); ++i) rows.push_back(read(Row(name, table, i)));
-  return rows;
+  auto& loaded = *new Loaded{*std::move(parsed), {}};
+  loaded.rows.reserve(loaded.table.size());
+  for (size_t i = 0; i < loaded.table.size(); ++i) {
+    loaded.rows.push_back(read(Row(name, loaded.table, i)));
+  }
+  return loaded.rows;
 }
 
 // ASCII text whatever its case.
@@ -330,13 +335,13 @@ const TreatmentRow* FindTreatment(absl::string_view action) {
 bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_sku_family) {
   using Families = absl::flat_hash_set<absl::string_view, AnyCaseHash, AnyCaseEqual>;
   using Covered = absl::flat_hash_map<absl::string_view, Families, AnyCaseHash, AnyCaseEqual>;
+  static const std::vector<Coverage>& rows =
+      Load<Coverage>("coverage", kCoverageCsv, [](const Row& row) {
+        return Coverage{row.Text("host_family"), row.Text("client_family")};
+      });
   static const Covered& covered = *[] {
     auto* made = new Covered();
-    for (const Coverage& row : Load<Coverage>("coverage", kCoverageCsv, [](const Row& row) {
-           return Coverage{row.Text("host_family"), row.Text("client_family")};
-         })) {
-      (*made)[row.host_family].insert(row.client_family);
-    }
+    for (const Coverage& row : rows) (*made)[row.host_family].insert(row.client_family);
     return made;
   }();
   auto it = covered.find(host_sku_family);
@@ -344,12 +349,10 @@ bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_s
 }
 
 absl::string_view CloudOfHost(absl::string_view host_or_address) {
-  static const Index<Cloud>& index =
-      MakeIndex(Load<Cloud>("clouds", kCloudsCsv,
-                            [](const Row& row) {
-                              return Cloud{row.Text("host"), row.Text("cloud")};
-                            }),
-                &Cloud::host);
+  static const std::vector<Cloud>& rows = Load<Cloud>("clouds", kCloudsCsv, [](const Row& row) {
+    return Cloud{row.Text("host"), row.Text("cloud")};
+  });
+  static const Index<Cloud>& index = MakeIndex(rows, &Cloud::host);
   const Cloud* row = Find(index, absl::StripSuffix(host_or_address, "."));
   return row == nullptr ? absl::string_view() : row->cloud;
 }

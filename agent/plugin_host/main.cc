@@ -84,7 +84,7 @@ void SetLimit(decltype(RLIMIT_AS) resource, rlim_t soft) {
 void LimitMemory(uint64_t megabytes) {
   SetLimit(RLIMIT_CORE, 0);  // a core file would hold secrets
   if (megabytes == 0) return;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(KEYMEDIC_THREAD_SANITIZER)
   std::fprintf(stderr, "keymedic-plugin-host: no memory limit in a build with sanitizers\n");
 #else
   SetLimit(RLIMIT_AS, megabytes << 20);

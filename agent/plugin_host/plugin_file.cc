@@ -10,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <list>
 #include <system_error>
 #include <utility>
 
@@ -70,12 +71,12 @@ Function* EntryPoint(const boost::dll::shared_library& library, const char* name
 absl::StatusOr<BuiltinPlugin> LoadLibrary(const std::string& path) {
   try {
     // Never freed: unloading code that may have threads or thread-local data is not safe.
-    const auto* library = new boost::dll::shared_library(
+    static auto& loaded = *new std::list<boost::dll::shared_library>();
+    const boost::dll::shared_library& library = loaded.emplace_back(
         path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
-    BuiltinPlugin entry{
-        path, EntryPoint<keymedic_plugin_abi_fn>(*library, "keymedic_plugin_abi"),
-        EntryPoint<keymedic_plugin_create_fn>(*library, "keymedic_plugin_create"),
-        EntryPoint<keymedic_plugin_destroy_fn>(*library, "keymedic_plugin_destroy")};
+    BuiltinPlugin entry{path, EntryPoint<keymedic_plugin_abi_fn>(library, "keymedic_plugin_abi"),
+                        EntryPoint<keymedic_plugin_create_fn>(library, "keymedic_plugin_create"),
+                        EntryPoint<keymedic_plugin_destroy_fn>(library, "keymedic_plugin_destroy")};
     const char* missing = entry.abi == nullptr       ? "keymedic_plugin_abi"
                           : entry.create == nullptr  ? "keymedic_plugin_create"
                           : entry.destroy == nullptr ? "keymedic_plugin_destroy"
