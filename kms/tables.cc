@@ -85,7 +85,7 @@ class Row {
   size_t index_;
 };
 
-// Reads a whole table; the table itself stays for ever, as the rows point into it.
+// Reads a whole table, once; it stays for ever, as the rows point into it.
 template <typename T, size_t N>
 const std::vector<T>& Load(absl::string_view name, const char (&text)[N],
                            T (*read)(const Row& row)) {
@@ -93,13 +93,16 @@ const std::vector<T>& Load(absl::string_view name, const char (&text)[N],
     CsvTable table;
     std::vector<T> rows;
   };
-  absl::StatusOr<CsvTable> parsed = CsvTable::Parse(absl::string_view(text, N - 1));
-  if (!parsed.ok()) BrokenTable(name, parsed.status().message());
-  auto& loaded = *new Loaded{*std::move(parsed), {}};
-  loaded.rows.reserve(loaded.table.size());
-  for (size_t i = 0; i < loaded.table.size(); ++i) {
-    loaded.rows.push_back(read(Row(name, loaded.table, i)));
-  }
+  static const Loaded& loaded = *[&] {
+    absl::StatusOr<CsvTable> parsed = CsvTable::Parse(absl::string_view(text, N - 1));
+    if (!parsed.ok()) BrokenTable(name, parsed.status().message());
+    auto* made = new Loaded{*std::move(parsed), {}};
+    made->rows.reserve(made->table.size());
+    for (size_t i = 0; i < made->table.size(); ++i) {
+      made->rows.push_back(read(Row(name, made->table, i)));
+    }
+    return made;
+  }();
   return loaded.rows;
 }
 
@@ -138,7 +141,7 @@ const T* Find(const Index<T>& index, absl::string_view key) {
 }
 
 const std::vector<Gvlk>& GvlkTable() {
-  static const std::vector<Gvlk>& rows = Load<Gvlk>("gvlk", kGvlkCsv, [](const Row& row) {
+  const std::vector<Gvlk>& rows = Load<Gvlk>("gvlk", kGvlkCsv, [](const Row& row) {
     return Gvlk{row.Text("product"), row.Text("edition"), row.Text("gvlk"), row.Text("partial_key"),
                 row.Text("family")};
   });
@@ -155,7 +158,7 @@ SkuRole ReadRole(const Row& row) {
 }
 
 const std::vector<Sku>& SkuTable() {
-  static const std::vector<Sku>& rows = Load<Sku>("sku_ids", kSkuIdsCsv, [](const Row& row) {
+  const std::vector<Sku>& rows = Load<Sku>("sku_ids", kSkuIdsCsv, [](const Row& row) {
     return Sku{row.Text("activation_id"),   row.Text("product"),      row.Text("application_id"),
                row.Text("family"),          row.Text("gvlk_partial"), ReadRole(row),
                row.Number("required_count")};
@@ -164,17 +167,16 @@ const std::vector<Sku>& SkuTable() {
 }
 
 const std::vector<Edition>& EditionTable() {
-  static const std::vector<Edition>& rows =
-      Load<Edition>("editions", kEditionsCsv, [](const Row& row) {
-        const bool open_end = row.Text("last_build").empty();
-        return Edition{row.Text("edition_id"),
-                       row.Text("gvlk_partial"),
-                       row.Text("note"),
-                       row.Number("first_build"),
-                       open_end ? std::numeric_limits<uint32_t>::max() : row.Number("last_build"),
-                       row.Flag("has_volume_key"),
-                       row.Flag("is_server")};
-      });
+  const std::vector<Edition>& rows = Load<Edition>("editions", kEditionsCsv, [](const Row& row) {
+    const bool open_end = row.Text("last_build").empty();
+    return Edition{row.Text("edition_id"),
+                   row.Text("gvlk_partial"),
+                   row.Text("note"),
+                   row.Number("first_build"),
+                   open_end ? std::numeric_limits<uint32_t>::max() : row.Number("last_build"),
+                   row.Flag("has_volume_key"),
+                   row.Flag("is_server")};
+  });
   return rows;
 }
 
@@ -185,12 +187,11 @@ uint32_t ReadErrorCode(const Row& row) {
 }
 
 const std::vector<ErrorRow>& ErrorTable() {
-  static const std::vector<ErrorRow>& rows =
-      Load<ErrorRow>("errors", kErrorsCsv, [](const Row& row) {
-        return ErrorRow{ReadErrorCode(row),    row.Text("symbol"),     row.Text("meaning"),
-                        row.Text("action"),    row.Text("applies_to"), row.Text("source"),
-                        row.Text("confidence")};
-      });
+  const std::vector<ErrorRow>& rows = Load<ErrorRow>("errors", kErrorsCsv, [](const Row& row) {
+    return ErrorRow{ReadErrorCode(row),    row.Text("symbol"),     row.Text("meaning"),
+                    row.Text("action"),    row.Text("applies_to"), row.Text("source"),
+                    row.Text("confidence")};
+  });
   return rows;
 }
 
@@ -204,7 +205,7 @@ v1::Severity ReadSeverity(const Row& row) {
 }
 
 const std::vector<FindingRow>& FindingTable() {
-  static const std::vector<FindingRow>& rows =
+  const std::vector<FindingRow>& rows =
       Load<FindingRow>("findings", kFindingsCsv, [](const Row& row) {
         return FindingRow{row.Text("code"),
                           ReadSeverity(row),
@@ -219,7 +220,7 @@ const std::vector<FindingRow>& FindingTable() {
 }
 
 const std::vector<TreatmentRow>& TreatmentTable() {
-  static const std::vector<TreatmentRow>& rows =
+  const std::vector<TreatmentRow>& rows =
       Load<TreatmentRow>("treatments", kTreatmentsCsv, [](const Row& row) {
         return TreatmentRow{row.Text("action"),  row.Text("plugin"),         row.Text("title"),
                             row.Number("order"), row.Flag("needs_approval"), row.Flag("on_host")};
@@ -335,11 +336,10 @@ const TreatmentRow* FindTreatment(absl::string_view action) {
 bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_sku_family) {
   using Families = absl::flat_hash_set<absl::string_view, AnyCaseHash, AnyCaseEqual>;
   using Covered = absl::flat_hash_map<absl::string_view, Families, AnyCaseHash, AnyCaseEqual>;
-  static const std::vector<Coverage>& rows =
-      Load<Coverage>("coverage", kCoverageCsv, [](const Row& row) {
-        return Coverage{row.Text("host_family"), row.Text("client_family")};
-      });
-  static const Covered& covered = *[] {
+  const std::vector<Coverage>& rows = Load<Coverage>("coverage", kCoverageCsv, [](const Row& row) {
+    return Coverage{row.Text("host_family"), row.Text("client_family")};
+  });
+  static const Covered& covered = *[&] {
     auto* made = new Covered();
     for (const Coverage& row : rows) (*made)[row.host_family].insert(row.client_family);
     return made;
@@ -349,7 +349,7 @@ bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_s
 }
 
 absl::string_view CloudOfHost(absl::string_view host_or_address) {
-  static const std::vector<Cloud>& rows = Load<Cloud>("clouds", kCloudsCsv, [](const Row& row) {
+  const std::vector<Cloud>& rows = Load<Cloud>("clouds", kCloudsCsv, [](const Row& row) {
     return Cloud{row.Text("host"), row.Text("cloud")};
   });
   static const Index<Cloud>& index = MakeIndex(rows, &Cloud::host);
