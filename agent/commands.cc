@@ -7,25 +7,13 @@
 #include "absl/strings/str_replace.h"
 #include "base/log.h"
 #include "base/product_key.h"
+#include "base/times.h"
 
 namespace keymedic::agent {
 namespace {
 
 // How long an acknowledged result still answers a repeated command.
 constexpr absl::Duration kRetention = absl::Hours(24 * 7);
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  google::protobuf::Timestamp proto;
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  proto.set_seconds(seconds);
-  proto.set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  return proto;
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& proto) {
-  return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
-}
 
 // Text that a plugin wrote: neither keys nor the command's own secrets may go on from here.
 std::string Clean(const v1::Command& command, std::string text) {
@@ -48,8 +36,8 @@ v1::CommandResult Seal(const v1::Command& command, v1::CommandResult result, abs
     change.set_before(Clean(command, change.before()));
     change.set_after(Clean(command, change.after()));
   }
-  *result.mutable_started_at() = ToProto(started_at);
-  *result.mutable_finished_at() = ToProto(finished_at);
+  *result.mutable_started_at() = ToTimestamp(started_at);
+  *result.mutable_finished_at() = ToTimestamp(finished_at);
   return result;
 }
 
@@ -183,7 +171,7 @@ void CommandRunner::Enqueue(Job job) {
 }
 
 void CommandRunner::SetControllerTime(const google::protobuf::Timestamp& now) {
-  ahead_ = FromProto(now) - env_.clock.Now();
+  ahead_ = FromTimestamp(now) - env_.clock.Now();
 }
 
 void CommandRunner::RunNext() {
@@ -197,11 +185,11 @@ void CommandRunner::RunNext() {
         continue;
       }
       const absl::Time now = env_.clock.Now() + ahead_;
-      if (command.has_deadline() && now > FromProto(command.deadline())) {
+      if (command.has_deadline() && now > FromTimestamp(command.deadline())) {
         Finish(command,
                Ended(v1::OUTCOME_REFUSED,
                      absl::StrCat("not started: its deadline was ",
-                                  absl::FormatTime(FromProto(command.deadline())),
+                                  absl::FormatTime(FromTimestamp(command.deadline())),
                                   ", the controller's clock says ", absl::FormatTime(now))));
         continue;
       }

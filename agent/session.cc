@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/times.h"
 
 namespace keymedic::agent {
 namespace {
@@ -18,8 +19,8 @@ constexpr int kMaxBatchEvents = 500;
 constexpr uint64_t kMaxBatchBytes = 256 << 10;
 constexpr size_t kMaxInFlight = 8;
 
-absl::Duration FromProto(const google::protobuf::Duration& proto, absl::Duration otherwise) {
-  const absl::Duration duration = absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+absl::Duration IntervalOr(const google::protobuf::Duration& proto, absl::Duration otherwise) {
+  const absl::Duration duration = FromDuration(proto);
   return duration > absl::ZeroDuration() ? std::max(duration, kShortestInterval) : otherwise;
 }
 
@@ -124,9 +125,9 @@ void Session::Received(const v1::ControllerMessage& message) {
 
 void Session::Welcomed(const v1::Welcome& welcome) {
   if (welcome.has_controller_time()) commands_->SetControllerTime(welcome.controller_time());
-  heartbeat_ = FromProto(welcome.heartbeat_interval(), kDefaultHeartbeat);
+  heartbeat_ = IntervalOr(welcome.heartbeat_interval(), kDefaultHeartbeat);
   ScheduleTick();
-  const absl::Duration interval = FromProto(welcome.collect_interval(), options_.collect_interval);
+  const absl::Duration interval = IntervalOr(welcome.collect_interval(), options_.collect_interval);
   if (interval != options_.collect_interval) {
     options_.collect_interval = interval;
     ScheduleLook();
@@ -326,11 +327,7 @@ void Session::Tick() {
     return;
   }
   v1::AgentMessage message;
-  const absl::Time now = env_.clock.Now();
-  auto& time = *message.mutable_heartbeat()->mutable_sent_at();
-  time.set_seconds(absl::ToUnixSeconds(now));
-  time.set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(now - absl::FromUnixSeconds(time.seconds()))));
+  *message.mutable_heartbeat()->mutable_sent_at() = ToTimestamp(env_.clock.Now());
   Send(std::move(message));
   if (env_.tick) env_.tick();
   ScheduleTick();

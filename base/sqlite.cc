@@ -56,7 +56,6 @@ void Statement::Bind(int index, absl::string_view blob) {
 }
 
 void Statement::Bind(int index, int64_t value) { sqlite3_bind_int64(statement_, index, value); }
-void Statement::BindNull(int index) { sqlite3_bind_null(statement_, index); }
 
 absl::StatusOr<bool> Statement::Step() {
   switch (sqlite3_step(statement_)) {

@@ -32,7 +32,6 @@ class Statement {
 
   void Bind(int index, absl::string_view blob);  // 1 based; the bytes must outlive the next Reset
   void Bind(int index, int64_t value);
-  void BindNull(int index);
   absl::StatusOr<bool> Step();  // true: a row is there
   absl::Status Run();           // steps to the end and resets
   void Reset();

@@ -47,7 +47,7 @@ class ControllerProcess {
     if (!std::filesystem::exists(data + "/ca.crt"))
       return absl::InternalError(absl::StrCat("keymedic-controller init ", ended));
     keep_ = keep;
-    KM_RETURN_IF_ERROR(Launch("127.0.0.1:0"));
+    KM_ASSIGN_OR_RETURN(address_, Launch("127.0.0.1:0"));
     supervisor_ = std::thread([this] { Supervise(); });
     return absl::OkStatus();
   }
@@ -68,12 +68,12 @@ class ControllerProcess {
             .certificate = data + "admin.crt",
             .key = data + "admin.key"};
   }
-  int restarts() const { return restarts_; }
 
  private:
   std::string Program() const { return ProgramPath("keymedic-controller"); }
 
-  absl::Status Launch(const std::string& listen) {
+  // The address that it listens on.
+  absl::StatusOr<std::string> Launch(const std::string& listen) {
     const std::string port_file = directory_ + "/controller.port";
     std::error_code ignored;
     std::filesystem::remove(port_file, ignored);
@@ -88,8 +88,7 @@ class ControllerProcess {
     const absl::Time deadline = absl::Now() + kStartPatience;
     while (absl::Now() < deadline) {
       if (auto port = ReadFile(port_file, 64); port.ok()) {
-        address_ = absl::StrCat("127.0.0.1:", absl::StripSuffix(*port, "\n"));
-        return absl::OkStatus();
+        return absl::StrCat("127.0.0.1:", absl::StripSuffix(*port, "\n"));
       }
       if (const std::string ended = child_->Ended(); !ended.empty())
         return absl::InternalError(absl::StrCat("the controller ", ended));
@@ -102,10 +101,9 @@ class ControllerProcess {
   void Supervise() {
     while (!stopping_) {
       if (const std::string ended = child_->Ended(); !ended.empty()) {
-        ++restarts_;
         std::cerr << "\nthe controller " << ended << "; starting it again\n";
-        if (const absl::Status status = Launch(address_); !status.ok())
-          std::cerr << "error: " << status.message() << '\n';
+        if (const auto launched = Launch(address_); !launched.ok())
+          std::cerr << "error: " << launched.status().message() << '\n';
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
@@ -117,7 +115,6 @@ class ControllerProcess {
   std::unique_ptr<Child> child_;  // the supervisor's, while it runs
   std::thread supervisor_;
   std::atomic<bool> stopping_ = false;
-  std::atomic<int> restarts_ = 0;
 };
 
 class Demo {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "base/times.h"
 #include "kms/event_text.h"
 #include "kms/newest_first.h"
 #include "kms/tables.h"
@@ -28,10 +29,6 @@ constexpr size_t kMaxAttempts = 8;
 constexpr size_t kMaxEventsRead = 256;
 constexpr absl::Duration kSameAttempt = absl::Minutes(1);
 constexpr absl::string_view kWindows = "55c92734-d682-4d71-983e-d6ec3f16059f";
-
-absl::Time ToTime(const google::protobuf::Timestamp& at) {
-  return absl::FromUnixSeconds(at.seconds()) + absl::Nanoseconds(at.nanos());
-}
 
 // When something happened, as far as it is known: the log's time, and the client's own clock in
 // the payload, which counts whole minutes.
@@ -67,7 +64,7 @@ bool HasPayload(const EventRecord& event) {
 void SetTime(const EventRecord& event, ActivationAttempt& attempt, When& when) {
   if (!event.has_time()) return;
   *attempt.mutable_at() = event.time();
-  when.logged = ToTime(event.time());
+  when.logged = FromTimestamp(event.time());
 }
 
 Request ReadRequest(const EventRecord& event) {
@@ -157,7 +154,8 @@ Request* FindRequest(const Answer& answer, std::vector<Request>& requests) {
 
 bool AtTheSameMoment(const ActivationAttempt& a, const ActivationAttempt& b) {
   if (a.has_at() != b.has_at()) return false;
-  return !a.has_at() || absl::AbsDuration(ToTime(a.at()) - ToTime(b.at())) <= kSameAttempt;
+  return !a.has_at() ||
+         absl::AbsDuration(FromTimestamp(a.at()) - FromTimestamp(b.at())) <= kSameAttempt;
 }
 
 // An answer whose request came in an earlier piece of the log.

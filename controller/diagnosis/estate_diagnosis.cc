@@ -7,7 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "controller/times.h"
+#include "base/times.h"
 
 namespace keymedic::controller {
 namespace {

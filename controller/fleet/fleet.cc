@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "controller/times.h"
+#include "base/times.h"
 #include "kms/tables.h"
 
 namespace keymedic::controller {

@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/hash.h"
+#include "base/times.h"
 #include "controller/fleet/session.h"
 #include "controller/store/sqlite_store.h"
-#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {

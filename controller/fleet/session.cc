@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "controller/times.h"
+#include "base/times.h"
 #include "controller/trust/identity.h"
 
 namespace keymedic::controller {

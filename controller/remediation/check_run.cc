@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/product_key.h"
+#include "base/times.h"
 #include "controller/remediation/states.h"
-#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {

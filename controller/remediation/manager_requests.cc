@@ -10,11 +10,11 @@
 #include "absl/strings/strip.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
+#include "base/times.h"
 #include "controller/remediation/manager.h"
 #include "controller/remediation/planner.h"
 #include "controller/remediation/states.h"
 #include "controller/remediation/stored.h"
-#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {

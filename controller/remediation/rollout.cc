@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/times.h"
 #include "controller/remediation/rollout_changes.h"
 #include "controller/remediation/states.h"
-#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {

@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/product_key.h"
+#include "base/times.h"
 #include "controller/remediation/rollout.h"
 #include "controller/remediation/rollout_changes.h"
 #include "controller/remediation/states.h"
-#include "controller/times.h"
 
 namespace keymedic::controller {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/strings/strip.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
-#include "controller/times.h"
+#include "base/times.h"
 #include "controller/trust/identity.h"
 #include "keymedic/rows/v1/rows.pb.h"
 

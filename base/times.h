@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef KEYMEDIC_CONTROLLER_TIMES_H_
-#define KEYMEDIC_CONTROLLER_TIMES_H_
+//
+// Between the time of Abseil and the time of the protocol, to the nanosecond.
+#ifndef KEYMEDIC_BASE_TIMES_H_
+#define KEYMEDIC_BASE_TIMES_H_
 
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 
-namespace keymedic::controller {
+namespace keymedic {
 
 inline google::protobuf::Timestamp ToTimestamp(absl::Time time) {
   google::protobuf::Timestamp timestamp;
@@ -32,6 +34,6 @@ inline absl::Duration FromDuration(const google::protobuf::Duration& proto) {
   return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
 }
 
-}  // namespace keymedic::controller
+}  // namespace keymedic
 
-#endif  // KEYMEDIC_CONTROLLER_TIMES_H_
+#endif  // KEYMEDIC_BASE_TIMES_H_
