@@ -31,6 +31,15 @@
 
 namespace keymedic::kms {
 
+// One fact for which two sources give two values, and nothing says which of them is newer: a reader
+// that joins several captures of one machine keeps neither, leaves the field absent and says so
+// here. EVIDENCE_CONTRADICTORY reports it.
+struct Contradiction {
+  std::string field;              // as the section calls it: "kms_client.registered_host"
+  std::string one, one_source;    // what the first source says, and which source it is
+  std::string other, other_source;
+};
+
 // One machine's state, parsed. An absent section means "not known".
 struct MachineState {
   std::string id;    // stable identity; the controller's machine id, or a capture's group
@@ -44,6 +53,7 @@ struct MachineState {
   std::optional<v1::ProbesSection> probes;
   // Where this state was seen: evidence.source for what has no better source. Empty: the section.
   std::string source;
+  std::vector<Contradiction> contradictions;
 };
 
 // Puts a section into its place. kInvalidArgument for a payload that does not parse or a type that
