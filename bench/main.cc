@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -20,6 +19,7 @@
 #include "base/status_macros.h"
 #include "base/x509.h"
 #include "bench/echo.h"
+#include "bench/figure.h"
 #include "bench/streams.h"
 #include "cli/child.h"
 #include "cli/session.h"
@@ -29,18 +29,6 @@ namespace keymedic::bench {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
-
-void PrintFigure(const std::string& name, double value, const std::string& unit, double floor,
-                 size_t n) {
-  auto round = [](double x) { return x >= 100 ? std::round(x) : std::round(x * 1000) / 1000; };
-  const nlohmann::ordered_json line = {{"bench", name},
-                                       {"value", round(value)},
-                                       {"unit", unit},
-                                       {"floor", round(floor)},
-                                       {"ratio", floor == 0 ? 0 : round(value / floor)},
-                                       {"n", n}};
-  std::cout << line.dump() << std::endl;
-}
 
 struct Memory {
   double resident_kb = 0, private_kb = 0;
