@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A simulated estate through the real pipeline, in this process and at one instant: each machine's
+// lab systems, the role plugins' own collecting behind the agent's facade, sections as they travel,
+// and the diagnosis of kms/ with the estate's policy. No network, no store, no time of its own.
+//
+// Threads: one.
+// Errors: what a plugin could not collect, or a section that is not understood, by machine.
+#ifndef KEYMEDIC_CLI_SCORE_PIPELINE_H_
+#define KEYMEDIC_CLI_SCORE_PIPELINE_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "keymedic/v1/finding.pb.h"
+#include "keymedic/v1/policy_service.pb.h"
+#include "lab/world.h"
+
+namespace keymedic::cli {
+
+// Everything that is found, folded. `clock` is the world's, and stands still meanwhile.
+absl::StatusOr<std::vector<v1::Finding>> DiagnoseWorld(lab::World& world, const Clock& clock,
+                                                       const v1::Policy& policy);
+
+}  // namespace keymedic::cli
+
+#endif  // KEYMEDIC_CLI_SCORE_PIPELINE_H_
