@@ -9,14 +9,12 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/times.h"
-#include "kms/tables.h"
 
 namespace keymedic::controller {
 namespace {
 
 constexpr size_t kChunk = 2000;
 constexpr absl::Duration kLookForSilenceEvery = absl::Seconds(10);
-constexpr uint32_t kDefaultSilentMinutes = 60;
 
 // The part of a key before its first \0.
 std::string MachineOf(absl::string_view key) { return std::string(key.substr(0, key.find('\0'))); }
@@ -46,28 +44,6 @@ std::vector<std::string> RolesOf(const Machine& machine) {
   }
   std::sort(roles.begin(), roles.end());
   return roles;
-}
-
-v1::Finding AgentFinding(const Machine& machine, absl::string_view code, absl::string_view field,
-                         absl::string_view value, absl::string_view explanation) {
-  v1::Finding finding;
-  finding.set_code(std::string(code));
-  finding.set_severity(v1::SEVERITY_WARNING);
-  finding.set_subject(machine.row.display_name());
-  finding.set_machine_id(machine.id);
-  finding.set_title(std::string(code));
-  if (const kms::FindingRow* row = kms::FindFinding(code)) {
-    finding.set_severity(row->severity);
-    finding.set_title(std::string(row->title));
-    finding.set_why_untreatable(std::string(row->why_untreatable));
-    finding.set_reference(std::string(row->reference));
-  }
-  finding.set_explanation(std::string(explanation));
-  v1::Evidence& evidence = *finding.add_evidence();
-  evidence.set_source("agent");
-  evidence.set_field(std::string(field));
-  evidence.set_value(std::string(value));
-  return finding;
 }
 
 }  // namespace
@@ -338,20 +314,26 @@ void Fleet::SaveRow(Machine& machine) {
       });
 }
 
+// Machine's mutex held, for as long as the answer is used.
+kms::AgentContact Fleet::ContactOf(const Machine& machine) const {
+  return {.machine_id = machine.id,
+          .name = machine.row.display_name(),
+          .last_heard = machine.last_seen,
+          .listening_since = started_at_};
+}
+
 void Fleet::UpdateAgentFindings(Machine& machine) {
+  const v1::Policy policy = diagnosis_.policy();
   // Held to the end, so that what is said last is also what was seen last.
   std::lock_guard lock(machine.mutex);
+  const kms::AgentContact agent = ContactOf(machine);
   std::vector<v1::Finding> findings;
   for (const auto& [key, notice] : machine.notices) {
-    findings.push_back(
-        AgentFinding(machine, notice.code(), notice.subject(), notice.message(), notice.message()));
+    findings.push_back(kms::AgentFinding(agent, notice.code(), notice.subject(), notice.message()));
   }
-  if (machine.silent) {
-    const std::string seen =
-        absl::FormatTime(absl::RFC3339_sec, machine.last_seen, absl::UTCTimeZone());
-    findings.push_back(AgentFinding(machine, "AGENT_SILENT", "last_seen", seen,
-                                    absl::StrCat("No word from this agent since ", seen, ".")));
-  }
+  std::optional<v1::Finding> silence = kms::DiagnoseAgent(agent, policy, clock_.Now());
+  machine.silent = silence.has_value();
+  if (silence) findings.push_back(*std::move(silence));
   diagnosis_.SetAgentFindings(machine.id, std::move(findings));
 }
 
@@ -362,16 +344,12 @@ void Fleet::LookForSilence() {
     if (now - looked_for_silence_ < kLookForSilenceEvery) return;
     looked_for_silence_ = now;
   }
-  const uint32_t policy_minutes = diagnosis_.policy().agent_silent_minutes();
-  const absl::Duration limit =
-      absl::Minutes(policy_minutes == 0 ? kDefaultSilentMinutes : policy_minutes);
+  const v1::Policy policy = diagnosis_.policy();
   for (const auto& machine : All()) {
     bool changed;
     {
       std::lock_guard lock(machine->mutex);
-      // Nobody could be heard while this controller did not run.
-      const bool silent = now - std::max(machine->last_seen, started_at_) > limit;
-      changed = std::exchange(machine->silent, silent) != silent;
+      changed = machine->silent != kms::DiagnoseAgent(ContactOf(*machine), policy, now).has_value();
     }
     if (changed) UpdateAgentFindings(*machine);
   }

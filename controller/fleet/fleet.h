@@ -25,6 +25,7 @@
 #include "controller/fleet/machine.h"
 #include "controller/store/store.h"
 #include "keymedic/v1/fleet_service.pb.h"
+#include "kms/diagnosis/agents.h"
 
 namespace keymedic::controller {
 
@@ -90,6 +91,7 @@ class Fleet final : public FleetPort {
   absl::Status LoadNotices();
   std::shared_ptr<Machine> Find(const std::string& machine_id);
   std::vector<std::shared_ptr<Machine>> All();
+  kms::AgentContact ContactOf(const Machine& machine) const;
   void LookForSilence();
   bool SendTo(const std::string& machine_id, v1::ControllerMessage message);
 
