@@ -9,7 +9,8 @@
 namespace keymedic {
 namespace {
 
-constexpr size_t kKeyLength = 29;  // five groups of five, four hyphens
+constexpr size_t kGroupLength = 5;
+constexpr size_t kKeyLength = 29;  // five groups, four hyphens
 
 bool IsKeyAt(absl::string_view text, size_t at) {
   if (text.size() - at < kKeyLength) return false;
@@ -37,18 +38,24 @@ ProductKey::~ProductKey() { OPENSSL_cleanse(key_.data(), key_.size()); }
 std::string RedactProductKeys(absl::string_view text) {
   std::string out;
   out.reserve(text.size());
-  size_t i = 0;
-  while (i < text.size()) {
-    const bool starts_a_word = i == 0 || !absl::ascii_isalnum(text[i - 1]);
-    if (starts_a_word && IsKeyAt(text, i) &&
-        (i + kKeyLength == text.size() || !absl::ascii_isalnum(text[i + kKeyLength]))) {
-      out += "XXXXX-XXXXX-XXXXX-XXXXX-";
-      absl::StrAppend(&out, text.substr(i + kKeyLength - 5, 5));
-      i += kKeyLength;
-    } else {
-      out += text[i++];
+  size_t done = 0;
+  // A key shows by its first hyphen, behind the first group; other text is copied as a whole.
+  for (size_t hyphen = text.find('-'); hyphen != absl::string_view::npos;) {
+    size_t next = hyphen + 1;
+    if (hyphen >= done + kGroupLength) {
+      const size_t at = hyphen - kGroupLength;
+      const size_t end = at + kKeyLength;
+      const bool starts_a_word = at == 0 || !absl::ascii_isalnum(text[at - 1]);
+      if (starts_a_word && IsKeyAt(text, at) &&
+          (end == text.size() || !absl::ascii_isalnum(text[end]))) {
+        absl::StrAppend(&out, text.substr(done, at - done), "XXXXX-XXXXX-XXXXX-XXXXX-",
+                        text.substr(end - kGroupLength, kGroupLength));
+        done = next = end;
+      }
     }
+    hyphen = text.find('-', next);
   }
+  absl::StrAppend(&out, text.substr(done));
   return out;
 }
 

@@ -34,8 +34,9 @@ bool IsHex(char c) { return absl::ascii_isxdigit(c); }
 }  // namespace
 
 std::optional<Labelled> SplitLabel(absl::string_view line) {
-  const size_t colon = line.find(':');
-  if (colon == kNone || colon > 120) return std::nullopt;
+  constexpr size_t kLongestLabel = 120;
+  const size_t colon = line.substr(0, kLongestLabel + 1).find(':');
+  if (colon == kNone) return std::nullopt;
   const absl::string_view label = absl::StripAsciiWhitespace(line.substr(0, colon));
   if (label.empty() || label.size() == 1) return std::nullopt;  // "C:\>" is no label
   absl::string_view value = absl::StripAsciiWhitespace(line.substr(colon + 1));
@@ -47,6 +48,7 @@ std::optional<Labelled> SplitLabel(absl::string_view line) {
 
 std::string LabelKey(absl::string_view label) {
   std::string key;
+  key.reserve(label.size());
   for (char c : label) {
     if (absl::ascii_isalnum(c) || IsHigh(c)) key += absl::ascii_tolower(c);
   }

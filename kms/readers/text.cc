@@ -77,6 +77,9 @@ void AppendFolded(uint32_t c, std::string& out) {
   }
 }
 
+// Most of any text: ASCII, which stays as it is.
+bool IsPlain(uint32_t c) { return c - 1 < 0x7F; }
+
 // The code point at `i` and its length; 0 length for what is not UTF-8.
 size_t Utf8At(absl::string_view s, size_t i, uint32_t& c) {
   const auto byte = [&](size_t k) { return static_cast<unsigned char>(s[k]); };
@@ -107,6 +110,11 @@ std::string FromBytes(absl::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
   for (size_t i = 0; i < bytes.size();) {
+    size_t plain = i;
+    while (plain < bytes.size() && IsPlain(static_cast<unsigned char>(bytes[plain]))) ++plain;
+    out.append(bytes.data() + i, plain - i);
+    if (plain == bytes.size()) break;
+    i = plain;
     uint32_t c = 0;
     size_t length = Utf8At(bytes, i, c);
     if (length == 0) {
@@ -119,9 +127,11 @@ std::string FromBytes(absl::string_view bytes) {
   return out;
 }
 
+}  // namespace
+
 std::string FromUtf16(absl::string_view bytes, bool big_endian) {
   std::string out;
-  out.reserve(bytes.size());
+  out.reserve(bytes.size() / 2);
   const auto unit = [&](size_t i) {
     const auto a = static_cast<unsigned char>(bytes[i]);
     const auto b = static_cast<unsigned char>(bytes[i + 1]);
@@ -129,6 +139,10 @@ std::string FromUtf16(absl::string_view bytes, bool big_endian) {
   };
   for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
     uint32_t c = unit(i);
+    if (IsPlain(c)) {
+      out += static_cast<char>(c);
+      continue;
+    }
     if (c >= 0xD800 && c < 0xDC00 && i + 3 < bytes.size()) {
       const uint32_t low = unit(i + 2);
       if (low >= 0xDC00 && low < 0xE000) {
@@ -140,6 +154,8 @@ std::string FromUtf16(absl::string_view bytes, bool big_endian) {
   }
   return out;
 }
+
+namespace {
 
 void SplitLines(Document& document) {
   const absl::string_view text = document.text;
@@ -164,9 +180,6 @@ std::string WhyNotText(absl::string_view bytes) {
   if (bytes.size() > kMaxBytes) {
     return absl::StrCat("the file has ", bytes.size() >> 20, " MB, more than the ", kMaxBytes >> 20,
                         " MB that are read: give only the part with the licensing evidence");
-  }
-  if (absl::StartsWith(bytes, "ElfFile")) {
-    return "a binary event log: export it as text first, `wevtutil qe FILE.evtx /lf:true /f:xml`";
   }
   if (EncodingOf(bytes) != Encoding::kBytes) return "";
   const absl::string_view sample = bytes.substr(0, kSample);
