@@ -81,7 +81,7 @@ absl::StatusOr<std::unique_ptr<World>> World::Make(const v1::Estate& estate, con
     return absl::InvalidArgumentError(
         absl::StrCat("faults[", plan.error_index, "].", plan.error_field, ": ", plan.error));
   }
-  std::unique_ptr<World> world(new World(clock, std::move(plan.faults)));
+  std::unique_ptr<World> world(new World(clock, std::move(plan.faults), estate.policy()));
   world->names_ = MachineNames(estate);
   const absl::Time now = clock.Now();
   const absl::Time begin = now - LongestPast(estate);
@@ -190,6 +190,18 @@ void World::Happen(const Happening& happening) {
       break;
     }
   }
+}
+
+Truth World::CurrentTruth() {
+  absl::MutexLock lock(&mutex_);
+  AdvanceTo(clock_.Now());
+  return {};
+}
+
+AgentState World::AgentStateOf(absl::string_view machine) {
+  absl::MutexLock lock(&mutex_);
+  AdvanceTo(clock_.Now());
+  return {};
 }
 
 v1::MachineResponse World::Serve(const v1::MachineRequest& request) {
