@@ -38,6 +38,11 @@ if(KEYMEDIC_SANITIZE)
   endif()
 endif()
 
+option(KEYMEDIC_FUZZ "build the fuzz targets and nothing else; needs clang" OFF)
+if(KEYMEDIC_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(CCACHE ccache)
 if(CCACHE)
   # The precompiled header changes with each build; ccache must look past its time stamp.

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/fuzz.h"
+
+using namespace keymedic::kms::readers;  // NOLINT: a program of one function
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  FuzzLines(View(data, size), &StartsSlmgr, [](const Lines& lines, size_t at, Sink& sink) {
+    return ReadSlmgr(lines, 0, at, sink);
+  });
+  return 0;
+}
