@@ -15,6 +15,7 @@
 namespace keymedic::kms {
 namespace {
 
+constexpr uint32_t kRequestEvent = 12288;
 constexpr absl::string_view kWindows = "55c92734-d682-4d71-983e-d6ec3f16059f";
 
 bool OneOf(uint32_t code, std::initializer_list<uint32_t> codes) {
@@ -39,6 +40,26 @@ absl::string_view EditionInName(absl::string_view name) {
   if (comma == absl::string_view::npos || end == absl::string_view::npos || end < comma + 2)
     return "";
   return name.substr(comma + 2, end - comma - 2);
+}
+
+// What the licensing service prints when no host was reached, whatever the reason.
+bool IsWrapper(const v1::ActivationAttempt& attempt) {
+  return attempt.source_event() != kRequestEvent &&
+         OneOf(attempt.error(), {0xC004F074, 0xC0020017, 0x8007139F});
+}
+
+// An error that wraps another tells less than the newest request, whose own is the cause.
+const v1::ActivationAttempt* MostTelling(const v1::KmsClientSection& client,
+                                         const v1::ActivationAttempt& newest) {
+  constexpr int64_t kOneCause = 24 * 3600;  // a client that fails asks again every two hours
+  if (!IsWrapper(newest)) return &newest;
+  for (const v1::ActivationAttempt& attempt : client.attempts()) {
+    if (attempt.source_event() != kRequestEvent) continue;
+    const bool too_old = attempt.has_at() && newest.has_at() &&
+                         newest.at().seconds() - attempt.at().seconds() > kOneCause;
+    return attempt.error() == 0 || too_old ? &newest : &attempt;
+  }
+  return &newest;
 }
 
 }  // namespace
@@ -141,28 +162,17 @@ void Facts::LookAtLicensing() {
 }
 
 void Facts::LookAtClient(const v1::KmsClientSection& client) {
-  if (!client.attempts().empty()) {
-    const v1::ActivationAttempt& newest = client.attempts(0);
-    const bool outdated = newest.has_at() && client.has_last_activation_at() &&
-                          client.last_activation_at().seconds() >= newest.at().seconds();
-    if (!outdated) {
-      attempt = &newest;
-      attempt_error = newest.error();
-      // Nothing is known of the licence: who asks for a host is a client of one.
-      if (primary == nullptr && newest.source_event() != 8198) is_kms_client = true;
-    }
+  attempt = CurrentAttempt(client);
+  if (attempt != nullptr) {
+    attempt = MostTelling(client, *attempt);
+    attempt_error = attempt->error();
+    // Nothing is known of the licence: who asks for a host is a client of one.
+    if (primary == nullptr && attempt->source_event() != 8198) is_kms_client = true;
   }
   pinned = !client.registered_host().empty();
-  if (pinned) {
-    host_name = client.registered_host();
-    host_port = client.registered_port();
-  } else if (attempt != nullptr && !attempt->host().empty()) {
-    host_name = attempt->host();
-    host_port = attempt->port();
-  } else {
-    host_name = client.discovered_host();
-    host_port = client.discovered_port();
-  }
+  const auto [host_in_use, port_in_use] = HostInUse(client);
+  host_name = std::string(host_in_use);
+  host_port = port_in_use;
   if (host_name.empty() && machine.probes.has_value() && machine.probes->probes_size() == 1)
     host_name = machine.probes->probes(0).host();
 }

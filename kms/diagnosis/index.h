@@ -30,8 +30,23 @@ struct Target {
   Ids unresolved_by;               // they find no address for it
   Ids unanswered;                  // their newest request (event 12288) to it was not answered
   std::map<uint32_t, Ids> pinned;  // registered on them, by port
-  std::map<uint32_t, uint32_t> srv_ports;  // port -> how many answers say so
-  std::map<std::string, uint32_t> zones;   // SRV name -> how many answers name this target there
+  std::map<uint32_t, uint32_t> srv_ports;     // port -> how many answers say so
+  std::map<std::string, uint32_t> zones;      // SRV name -> how many answers name this target there
+  std::map<std::string, uint32_t> addresses;  // that answers give for it -> how many do
+  Ids users;                                  // clients that use this host
+  // Families of client keys (kms/data/sku_ids.csv) that wait for this host -> how many products.
+  std::map<absl::string_view, uint32_t> waiting;
+
+  bool empty() const;
+};
+
+// One DNS domain: what name servers say of its SRV name, and who belongs to it.
+struct Zone {
+  uint32_t served = 0;            // how many machines are told of records
+  Ids unserved;                   // they are told that there is none
+  Ids hosts;                      // KMS hosts that publish there: by their domain, or their list
+  Ids mak_users;                  // machines on a MAK that would look for a host there
+  std::optional<int> best_count;  // the highest count of its hosts, at most 25
 
   bool empty() const;
 };
@@ -56,11 +71,34 @@ struct Estate::Index {
   Ids mak_users;                                              // on a MAK
   Ids without_srv;                                            // told that there is no SRV record
   absl::btree_set<std::pair<int64_t, std::string>> expiries;  // licensed until; seconds and id
+  absl::flat_hash_map<std::string, Zone> zones;               // by domain, lower case
+  // Extended PIDs as PidKey gives them: of whose host key, and of whose last activation.
+  absl::flat_hash_map<std::string, Ids> host_pids, pid_users;
+  // Hosts whose events show several names with one machine id, by each of these names, short.
+  absl::flat_hash_map<std::string, Ids> named_clones;
   Pool pool;
 
   // All that others see of this machine, under each of its names.
   std::vector<const Target*> TargetsOf(const MachineState& machine) const;
 };
+
+// The client's newest attempt, unless it was activated after it: then it tells nothing any more.
+const v1::ActivationAttempt* CurrentAttempt(const v1::KmsClientSection& client);
+// The host that the client uses: pinned, or of its current attempt, or found through DNS; empty:
+// not known. The port may be 0: not known.
+std::pair<absl::string_view, uint32_t> HostInUse(const v1::KmsClientSection& client);
+
+// "_vlmcs._tcp.Contoso.example." -> "contoso.example".
+std::string DomainOf(absl::string_view srv_name);
+// The domains in which a client looks for a host: the one it is pinned to, or its own and its
+// search list.
+std::vector<std::string> DomainsOf(const MachineState& client);
+// The domains in which a host is to be found.
+std::vector<std::string> PublishedDomainsOf(const MachineState& host);
+// The part of an extended PID that stays what it is as long as the host key does; empty: none.
+std::string PidKey(absl::string_view extended_pid);
+// "PC-1.contoso.example" -> "pc-1".
+std::string ShortName(absl::string_view name);
 
 // Zeros stand for an id that is not there, or that somebody removed.
 bool IsMachineId(absl::string_view id);
