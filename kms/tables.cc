@@ -45,6 +45,16 @@ constexpr char kCloudsCsv[] =
 #include "kms/data/clouds.inc"
     ;
 
+constexpr char kHostSystemsCsv[] =
+#include "kms/data/host_systems.inc"
+    ;
+constexpr char kHostChannelsCsv[] =
+#include "kms/data/host_channels.inc"
+    ;
+constexpr char kCloudPathsCsv[] =
+#include "kms/data/cloud_paths.inc"
+    ;
+
 // The tables are part of the program: one that does not parse is a build that no test has seen.
 [[noreturn]] void BrokenTable(absl::string_view name, absl::string_view why) {
   std::fprintf(stderr, "built-in table %s: %s\n", std::string(name).c_str(),
@@ -236,6 +246,14 @@ struct Cloud {
   absl::string_view host, cloud;
 };
 
+struct CloudPath {
+  absl::string_view cloud, advice;
+};
+
+struct HostChannel {
+  absl::string_view channel, host_family;
+};
+
 // "{GUID}" is how some tools print an id.
 absl::string_view WithoutBraces(absl::string_view id) {
   if (absl::ConsumePrefix(&id, "{")) absl::ConsumeSuffix(&id, "}");
@@ -333,8 +351,11 @@ const TreatmentRow* FindTreatment(absl::string_view action) {
   return Find(index, action);
 }
 
-bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_sku_family) {
-  using Families = absl::flat_hash_set<absl::string_view, AnyCaseHash, AnyCaseEqual>;
+namespace {
+
+using Families = absl::flat_hash_set<absl::string_view, AnyCaseHash, AnyCaseEqual>;
+
+const Families* FamiliesCoveredBy(absl::string_view host_sku_family) {
   using Covered = absl::flat_hash_map<absl::string_view, Families, AnyCaseHash, AnyCaseEqual>;
   const std::vector<Coverage>& rows = Load<Coverage>("coverage", kCoverageCsv, [](const Row& row) {
     return Coverage{row.Text("host_family"), row.Text("client_family")};
@@ -344,8 +365,55 @@ bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_s
     for (const Coverage& row : rows) (*made)[row.host_family].insert(row.client_family);
     return made;
   }();
-  auto it = covered.find(host_sku_family);
-  return it != covered.end() && it->second.contains(client_sku_family);
+  const auto it = covered.find(host_sku_family);
+  return it == covered.end() ? nullptr : &it->second;
+}
+
+const std::vector<HostSystem>& HostSystemTable() {
+  const std::vector<HostSystem>& rows =
+      Load<HostSystem>("host_systems", kHostSystemsCsv, [](const Row& row) {
+        return HostSystem{row.Text("host_family"), row.Text("update"), row.Number("build"),
+                          row.Number("revision")};
+      });
+  return rows;
+}
+
+}  // namespace
+
+const HostSystem* FindHostSystem(absl::string_view host_sku_family, uint32_t build) {
+  for (const HostSystem& row : HostSystemTable()) {
+    if (row.build == build && absl::EqualsIgnoreCase(row.host_family, host_sku_family)) return &row;
+  }
+  return nullptr;
+}
+
+uint32_t OldestBuildFor(absl::string_view host_sku_family) {
+  uint32_t oldest = 0;
+  for (const HostSystem& row : HostSystemTable()) {
+    if (absl::EqualsIgnoreCase(row.host_family, host_sku_family) &&
+        (oldest == 0 || row.build < oldest))
+      oldest = row.build;
+  }
+  return oldest;
+}
+
+absl::string_view HostFamilyOfChannel(absl::string_view channel) {
+  const std::vector<HostChannel>& rows =
+      Load<HostChannel>("host_channels", kHostChannelsCsv, [](const Row& row) {
+        return HostChannel{row.Text("channel"), row.Text("host_family")};
+      });
+  static const Index<HostChannel>& index = MakeIndex(rows, &HostChannel::channel);
+  const HostChannel* row = Find(index, channel);
+  return row == nullptr ? absl::string_view() : row->host_family;
+}
+
+bool IsHostFamilyCovered(absl::string_view host_sku_family) {
+  return FamiliesCoveredBy(host_sku_family) != nullptr;
+}
+
+bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_sku_family) {
+  const Families* families = FamiliesCoveredBy(host_sku_family);
+  return families != nullptr && families->contains(client_sku_family);
 }
 
 absl::string_view CloudOfHost(absl::string_view host_or_address) {
@@ -355,6 +423,16 @@ absl::string_view CloudOfHost(absl::string_view host_or_address) {
   static const Index<Cloud>& index = MakeIndex(rows, &Cloud::host);
   const Cloud* row = Find(index, absl::StripSuffix(host_or_address, "."));
   return row == nullptr ? absl::string_view() : row->cloud;
+}
+
+absl::string_view CloudPathAdvice(absl::string_view cloud) {
+  const std::vector<CloudPath>& rows =
+      Load<CloudPath>("cloud_paths", kCloudPathsCsv, [](const Row& row) {
+        return CloudPath{row.Text("cloud"), row.Text("advice")};
+      });
+  static const Index<CloudPath>& index = MakeIndex(rows, &CloudPath::cloud);
+  const CloudPath* row = Find(index, cloud);
+  return row == nullptr ? absl::string_view() : row->advice;
 }
 
 }  // namespace keymedic::kms

@@ -75,9 +75,24 @@ const TreatmentRow* FindTreatment(absl::string_view action);
 
 // kms/data/constants.csv and the coverage table (which host key group serves which products).
 inline constexpr uint32_t kDefaultPort = 1688;
+// kms/data/host_systems.csv: which Windows builds take a host key, and what they need for it.
+struct HostSystem {
+  absl::string_view host_family, update;  // `update`: what brings an older build there, in words
+  uint32_t build;
+  uint32_t revision;  // the first of that build that takes it; 0: every one does, or not known
+};
+// Null if the table does not know that key on that build.
+const HostSystem* FindHostSystem(absl::string_view host_sku_family, uint32_t build);
+// The oldest build that takes the key; 0: not known.
+uint32_t OldestBuildFor(absl::string_view host_sku_family);
+// kms/data/host_channels.csv: of "VOLUME_KMS_WS22", as descriptions say it; "" if not known.
+absl::string_view HostFamilyOfChannel(absl::string_view channel);
+bool IsHostFamilyCovered(absl::string_view host_sku_family);  // does the coverage table know it?
 bool HostKeyCovers(absl::string_view host_sku_family, absl::string_view client_sku_family);
 // Is this host name or address a cloud's own KMS endpoint? Its cloud, or "".
 absl::string_view CloudOfHost(absl::string_view host_or_address);
+// kms/data/cloud_paths.csv: what to do when a machine does not reach its cloud's endpoint.
+absl::string_view CloudPathAdvice(absl::string_view cloud);
 
 }  // namespace keymedic::kms
 
