@@ -24,10 +24,11 @@ size_t CountLines(absl::string_view text) {
 
 }  // namespace
 
-absl::Status BenchReaders(size_t megabytes) {
+absl::Status BenchReaders(size_t megabytes, const std::string& kind) {
   constexpr int kRounds = 3;
   absl::Status wrong;
   for (const Capture& capture : LargeCaptures(megabytes << 20)) {
+    if (!kind.empty() && kind != capture.kind) continue;
     size_t bytes = 0, lines = 0, machines = 0;
     for (const std::string& file : capture.files) bytes += file.size();
     const double floor = BestOf(kRounds, [&] {

@@ -150,6 +150,11 @@ v1::Policy EstateDiagnosis::policy() const {
   return policy_;
 }
 
+void EstateDiagnosis::LookAgain() {
+  std::lock_guard lock(mutex_);
+  DiagnoseStale(clock_.Now());
+}
+
 std::vector<v1::Finding> EstateDiagnosis::FindingsOf(const std::string& machine_id) {
   std::lock_guard lock(mutex_);
   const auto it = entries_.find(machine_id);

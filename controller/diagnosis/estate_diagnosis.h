@@ -63,6 +63,8 @@ class EstateDiagnosis {
   void SetPolicy(const v1::Policy& policy);
   v1::Policy policy() const;
 
+  // Looks at what changes have marked; View and FindingsOf do so by themselves.
+  void LookAgain();
   std::vector<v1::Finding> FindingsOf(const std::string& machine_id);
   std::shared_ptr<const FoldedView> View();
 
