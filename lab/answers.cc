@@ -51,7 +51,7 @@ void FillLicensing(const Machine& machine, keymedic::v1::LicensingSection& licen
   product.set_extended_pid(state.extended_pid);
   product.set_rearms_left(machine.rearms_left);
   product.set_is_addon(false);
-  product.set_genuine(true);
+  product.set_genuine(state.genuine);
   licensing.set_service_version(absl::StrCat("10.0.", machine.build, ".", machine.revision));
   licensing.set_windows_rearms_left(machine.rearms_left);
 }
@@ -61,6 +61,7 @@ void FillClient(const Machine& machine, keymedic::v1::KmsClientSection& out) {
   out.set_client_machine_id(client.machine_id);
   out.set_registered_host(client.registered_host);
   if (client.registered_port != 0) out.set_registered_port(client.registered_port);
+  if (!client.lookup_domain.empty()) out.set_lookup_domain(client.lookup_domain);
   out.set_discovered_host(client.found_host);
   if (client.found_port != 0) out.set_discovered_port(client.found_port);
   if (!client.host_address.empty()) out.set_host_address(client.host_address);
@@ -70,7 +71,9 @@ void FillClient(const Machine& machine, keymedic::v1::KmsClientSection& out) {
   out.set_host_caching(client.host_caching);
   out.set_activation_type(client.type);
   if (client.last_activation.has_value()) {
-    out.set_last_activation_type(keymedic::v1::ACTIVATION_TYPE_KMS);
+    out.set_last_activation_type(client.by_directory ? keymedic::v1::ACTIVATION_TYPE_DIRECTORY
+                                                     : keymedic::v1::ACTIVATION_TYPE_KMS);
+    if (client.by_directory) out.set_activation_object(client.directory_object);
     *out.mutable_last_activation_at() = ToTimestamp(*client.last_activation);
   }
 }
@@ -81,7 +84,7 @@ void FillHost(Machine& machine, absl::Time now, keymedic::v1::KmsHostSection& ou
   out.set_enabled(machine.product.is_csvlk());
   out.set_listening_port(host.listening_port);
   out.set_dns_publishing(host.dns_publishing);
-  out.set_low_priority(false);
+  out.set_low_priority(false);  // of the process, not of the record
   out.set_current_count(static_cast<int32_t>(host.Count(machine.Local(now))));
   const KmsHost::Counters& counters = host.counters();
   out.set_total_requests(counters.total);
@@ -108,6 +111,7 @@ void FillHost(Machine& machine, absl::Time now, keymedic::v1::KmsHostSection& ou
 void FillSrv(const Landscape& landscape, const Machine& machine, const std::string& name,
              keymedic::v1::SrvAnswer& out) {
   out.set_name(name);
+  if (machine.no_name_server) return out.set_error(kDnsNoServer);
   for (const Srv& record : landscape.dns.LookupSrv(name)) {
     keymedic::v1::SrvRecord& srv = *out.add_records();
     srv.set_target(record.target);
@@ -202,7 +206,7 @@ v1::MachineResponse Answer(Landscape& landscape, Machine& machine,
       break;
     case Call::kFirewall:
       response.mutable_firewall()->set_enabled(true);
-      response.mutable_firewall()->set_active_profile("domain");
+      response.mutable_firewall()->set_active_profile(machine.active_profile);
       for (const auto& rule : machine.rules) *response.mutable_firewall()->add_rules() = rule;
       break;
     case Call::kSuffixes:

@@ -15,7 +15,6 @@ namespace keymedic::lab {
 namespace {
 
 constexpr uint32_t kHrInvalidKey = 0xC004F050;
-constexpr uint32_t kHrKeyOfOtherEdition = 0xC004F069;
 constexpr uint32_t kHrNoRearmsLeft = 0xC004D307;
 constexpr uint32_t kHrInvalidArgument = 0x80070057;
 
@@ -154,6 +153,7 @@ Result Restart(const Call& call) {
     machine.client.last_activation.reset();
     machine.client.found_host.clear();
     machine.client.found_port = 0;
+    machine.client.remembers_found = false;
     if (machine.product.is_gvlk())
       machine.product = MakeGvlkProduct(machine, machine.product.partial_key, call.now);
     PlanFirstAttempt(call);

@@ -36,26 +36,37 @@ std::vector<Srv> Dns::LookupSrv(absl::string_view name) const {
   return it == zones_.end() ? std::vector<Srv>() : it->second.records;
 }
 
-uint32_t Dns::Publish(absl::string_view domain, const std::string& host, uint32_t port) {
+std::vector<std::pair<std::string, std::vector<Srv>>> Dns::Records() const {
+  std::vector<std::pair<std::string, std::vector<Srv>>> out;
+  for (const auto& [domain, zone] : zones_) {
+    if (!zone.records.empty()) out.emplace_back(domain, zone.records);
+  }
+  return out;
+}
+
+uint32_t Dns::Publish(absl::string_view domain, const std::string& host, uint32_t port,
+                      uint32_t priority) {
   const auto it = zones_.find(Canonical(domain));
   if (it == zones_.end()) return kDnsNameDoesNotExist;
-  if (denied_.contains(host)) return kDnsUpdateRefused;
+  if (const auto refused = refused_.find(host); refused != refused_.end()) return refused->second;
+  if (lost_.contains(host)) return 0;
   std::vector<Srv>& records = it->second.records;
   const auto own = std::find_if(records.begin(), records.end(),
                                 [&](const Srv& record) { return record.target == host; });
   if (own == records.end()) {
-    records.push_back({host, port, 0, 0});
+    records.push_back({host, port, priority, 0});
   } else {
     own->port = port;
+    own->priority = priority;
   }
   return 0;
 }
 
-void Dns::SetMayPublish(const std::string& host, bool may) {
-  if (may) {
-    denied_.erase(host);
+void Dns::RefuseUpdates(const std::string& host, uint32_t error) {
+  if (error == 0) {
+    refused_.erase(host);
   } else {
-    denied_.insert(host);
+    refused_[host] = error;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -19,6 +20,7 @@ namespace keymedic::lab {
 
 // What Windows prints for what a name server says.
 inline constexpr uint32_t kDnsNameDoesNotExist = 0x8007232B;
+inline constexpr uint32_t kDnsNoServer = 0x8007267C;
 inline constexpr uint32_t kDnsUpdateRefused = 0x80072338;
 
 struct Srv {
@@ -36,11 +38,16 @@ class Dns {
   // "" if the name has none.
   std::string Address(absl::string_view fqdn) const;
   std::vector<Srv> LookupSrv(absl::string_view name) const;  // "_vlmcs._tcp.<domain>"
+  // Of each zone that has records.
+  std::vector<std::pair<std::string, std::vector<Srv>>> Records() const;
 
   // A host's dynamic update of its own record in `domain`: 0, or the Windows code of the refusal.
-  uint32_t Publish(absl::string_view domain, const std::string& host, uint32_t port);
-  // Whether `host` may change the name in any zone, and what follows when it may not: nothing.
-  void SetMayPublish(const std::string& host, bool may);
+  uint32_t Publish(absl::string_view domain, const std::string& host, uint32_t port,
+                   uint32_t priority);
+  // From now on updates of `host` are refused with `error`; 0: they are taken again.
+  void RefuseUpdates(const std::string& host, uint32_t error);
+  // Its updates are taken, and reach no copy of a zone that anybody asks.
+  void LoseUpdates(const std::string& host) { lost_.insert(host); }
 
   // By hand, as an administrator.
   void AddSrv(absl::string_view domain, const Srv& record);
@@ -52,7 +59,8 @@ class Dns {
   };
   std::map<std::string, Zone, std::less<>> zones_;
   std::map<std::string, std::string, std::less<>> addresses_;
-  std::set<std::string, std::less<>> denied_;
+  std::map<std::string, uint32_t> refused_;
+  std::set<std::string> lost_;
 };
 
 }  // namespace keymedic::lab

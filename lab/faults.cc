@@ -2,204 +2,19 @@
 #include "lab/faults.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "kms/tables.h"
 #include "lab/estate.h"
+#include "lab/fault_kinds.h"
 
 namespace keymedic::lab {
 namespace {
 
-constexpr uint32_t kSmallLogBytes = 64 << 10;
-constexpr uint32_t kOtherPort = 1699;
-constexpr double kClockHours = 7;
-
-Machine& HostOf(Landscape& landscape, const PlannedFault& fault) {
-  return *landscape.Find(fault.machines[0]);
-}
-
-template <typename Change>
-void ForEachClient(Landscape& landscape, const PlannedFault& fault, Change change) {
-  for (const std::string& name : fault.machines) change(*landscape.Find(name));
-}
-
-// As set up anew by its edition's own client key: another machine id, an empty log.
-void Reinstall(Landscape& landscape, Machine& machine, absl::Time now) {
-  machine.client = ClientState();
-  machine.client.machine_id = machine.random.Uuid();
-  machine.product = MakeClientProduct(machine, now);
-  machine.application.Reset();
-  landscape.PlanAttempt(machine, now + absl::Minutes(120 * machine.random.Uniform()));
-}
-
-void CloseFirewall(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  for (auto& rule : HostOf(landscape, fault).rules) {
-    if (rule.id() == kKmsRule) rule.set_enabled(false);
-  }
-}
-
-void StopService(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  HostOf(landscape, fault).service_running = false;
-  HostOf(landscape, fault).service_disabled = true;
-}
-
-void DenyPublish(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  landscape.dns.SetMayPublish(HostOf(landscape, fault).fqdn(), false);
-  landscape.dns.RemoveSrv(HostOf(landscape, fault).fqdn());
-}
-
-void PublishingOff(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  HostOf(landscape, fault).host->dns_publishing = false;
-  landscape.dns.RemoveSrv(HostOf(landscape, fault).fqdn());
-}
-
-// The record is kept by hand from now on, and nobody told it.
-void ChangePort(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  KmsHost& host = *HostOf(landscape, fault).host;
-  host.listening_port = fault.fault.port() == 0 ? kOtherPort : fault.fault.port();
-  host.bound_port = host.listening_port;
-  host.dns_publishing = false;
-}
-
-void SwapHostKey(Landscape& landscape, const PlannedFault& fault, absl::Time now) {
-  Machine& machine = HostOf(landscape, fault);
-  const HostKeyFamily* family = FindHostKeyFamily(
-      fault.fault.family().empty() ? "Windows Server 2012 R2" : fault.fault.family());
-  machine.product = MakeHostProduct(machine, *family, MakePartialKey(machine.random), now);
-  machine.product.status = keymedic::v1::LICENSE_STATUS_LICENSED;
-  machine.product.reason = 0;
-  machine.host->csvlk_family = std::string(family->family);
-  machine.host->extended_pid = machine.product.extended_pid;
-}
-
-void DeactivateHost(Landscape& landscape, const PlannedFault& fault, absl::Time now) {
-  Machine& machine = HostOf(landscape, fault);
-  machine.product = MakeHostProduct(machine, *FindHostKeyFamily(machine.host->csvlk_family),
-                                    machine.product.partial_key, now);
-}
-
-void FillLog(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  HostOf(landscape, fault).host->log.StopOverwriting(kSmallLogBytes);
-}
-
-void RebuildSite(Landscape& landscape, const PlannedFault& fault, absl::Time now) {
-  Machine& host = HostOf(landscape, fault);
-  host.host->Forget();
-  for (const auto& machine : landscape.machines()) {
-    if (machine->site == host.site && machine->host == nullptr && machine->installed)
-      Reinstall(landscape, *machine, now);
-  }
-}
-
-void LeaveStaleRecord(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  const Machine& host = HostOf(landscape, fault);
-  std::string gone = fault.fault.host();
-  if (gone.empty()) gone = absl::StrCat("kms-retired.", host.domain);
-  landscape.dns.AddSrv(host.domain, {gone, kms::kDefaultPort, 0, 0});
-}
-
-void UseMak(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  ForEachClient(landscape, fault, [](Machine& m) { m.product = MakeMakProduct(m); });
-}
-
-void UseRetail(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  ForEachClient(landscape, fault, [](Machine& m) { m.product = MakeRetailProduct(m); });
-}
-
-void UseOtherEditionsKey(Landscape& landscape, const PlannedFault& fault, absl::Time now) {
-  ForEachClient(landscape, fault, [&](Machine& m) {
-    const absl::string_view own = m.product.partial_key;
-    for (const absl::string_view edition :
-         {"Professional", "Enterprise", "ServerStandard", "ServerDatacenter"}) {
-      const kms::Gvlk* other = kms::GvlkForEdition(edition, m.build);
-      const bool for_server = edition.substr(0, 6) == "Server";
-      if (other == nullptr || other->partial_key == own || for_server != m.is_server) continue;
-      m.product = MakeGvlkProduct(m, other->partial_key, now);
-      return;
-    }
-  });
-}
-
-void PinDeadHost(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  ForEachClient(landscape, fault, [&](Machine& m) {
-    std::string host = fault.fault.host();
-    if (host.empty()) host = absl::StrCat("kms-old.", m.domain);
-    // Its address record outlived it.
-    if (landscape.dns.Address(host).empty()) landscape.dns.AddAddress(host, "10.255.0.1");
-    m.client.registered_host = host;
-    m.client.registered_port = fault.fault.port();
-  });
-}
-
-void TurnClock(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  const double hours = fault.fault.hours() == 0 ? kClockHours : fault.fault.hours();
-  ForEachClient(landscape, fault, [&](Machine& m) { m.clock_error = absl::Hours(1) * hours; });
-}
-
-// The first of them was the image of the others, and nobody generalised it.
-void CloneMachineId(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  const std::string id = landscape.Find(fault.machines[0])->client.machine_id;
-  ForEachClient(landscape, fault, [&](Machine& m) { m.client.machine_id = id; });
-}
-
-void CachingOff(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  ForEachClient(landscape, fault, [](Machine& m) { m.client.host_caching = false; });
-}
-
-void NeverActivate(Landscape& landscape, const PlannedFault& fault, absl::Time now) {
-  ForEachClient(landscape, fault, [&](Machine& m) {
-    Reinstall(landscape, m, now);
-    ++m.client.attempt_turn;  // void
-    m.client.automatic = false;
-  });
-}
-
-void LimitType(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  ForEachClient(landscape, fault,
-                [](Machine& m) { m.client.type = keymedic::v1::ACTIVATION_TYPE_DIRECTORY; });
-}
-
-void LoseSuffixes(Landscape& landscape, const PlannedFault& fault, absl::Time) {
-  ForEachClient(landscape, fault, [](Machine& m) { m.suffixes = {"workgroup.invalid"}; });
-}
-
-constexpr FaultKind kKinds[] = {
-    {"host_firewall_closed", "the inbound exception for the KMS port is disabled", true,
-     CloseFirewall},
-    {"host_service_stopped", "the licensing service is stopped and disabled", true, StopService},
-    {"host_dns_publish_denied", "another host owns the SRV name: updates are refused", true,
-     DenyPublish},
-    {"host_dns_publishing_off", "publishing is disabled and the record is gone", true,
-     PublishingOff},
-    {"host_port_changed", "the host listens on `port` (1699), its hand-kept record says 1688", true,
-     ChangePort},
-    {"host_key_wrong_group", "the host has a key of `family` (Windows Server 2012 R2)", true,
-     SwapHostKey},
-    {"host_not_activated", "the host's key was never activated: it does not serve", true,
-     DeactivateHost},
-    {"host_log_full", "the Key Management Service log is small and does not overwrite", true,
-     FillLog},
-    {"count_too_low", "the host and its site, fewer machines than the threshold, were set up anew",
-     true, RebuildSite},
-    {"srv_stale", "the zone of the host has a record of a machine that is gone (`host`)", true,
-     LeaveStaleRecord},
-    {"client_mak", "a multiple activation key instead of the client key", false, UseMak},
-    {"client_retail", "a retail key instead of the client key", false, UseRetail},
-    {"client_wrong_edition_key", "the client key of another edition", false, UseOtherEditionsKey},
-    {"client_pinned_dead_host", "registered with a host that is gone (`host`, `port`)", false,
-     PinDeadHost},
-    {"client_clock_off", "the clock is off by `hours` (7)", false, TurnClock},
-    {"duplicate_cmid", "cloned from one image without a new client machine id", false,
-     CloneMachineId},
-    {"client_caching_off", "the client forgets its host", false, CachingOff},
-    {"client_never_activated", "set up anew, and automatic activation is switched off", false,
-     NeverActivate},
-    {"client_type_limited", "may only activate through the directory, which has no object", false,
-     LimitType},
-    {"client_wrong_suffix", "has lost its domain: asks for hosts in one that does not exist", false,
-     LoseSuffixes},
-};
+constexpr double kMaxDays = 1000;
+constexpr double kRenewalDays = 7;
+constexpr int kDesktopThreshold = 25;
 
 struct Client {
   std::string name;
@@ -212,6 +27,7 @@ class Planner {
     for (const v1::ClientGroup& group : estate.client_groups()) {
       for (std::string& name : ClientNamesOf(group)) clients_.push_back({std::move(name), &group});
     }
+    for (const v1::Site& site : estate.sites()) domains_[site.name()] = site.dns_domain();
   }
 
   FaultPlan Run() {
@@ -226,10 +42,12 @@ class Planner {
       } else if (!fault.family().empty() && FindHostKeyFamily(fault.family()) == nullptr) {
         Refuse("family", absl::StrCat("'", fault.family(),
                                       "' is no host key family (known: ", HostKeyFamilies(), ")"));
-      } else if (planned.kind->on_host) {
-        ChooseHost(planned);
-      } else {
-        ChooseClients(planned, i);
+      } else if (CheckNames(planned)) {
+        if (planned.kind->on_host) {
+          ChooseHost(planned);
+        } else {
+          ChooseClients(planned, i);
+        }
       }
       plan_.faults.push_back(std::move(planned));
     }
@@ -237,8 +55,6 @@ class Planner {
   }
 
  private:
-  static constexpr double kMaxDays = 1000;
-
   static std::vector<std::string> ClientNamesOf(const v1::ClientGroup& group) {
     v1::Estate one;
     *one.add_client_groups() = group;
@@ -247,83 +63,186 @@ class Planner {
 
   static std::string Names() {
     std::string out;
-    for (const FaultKind& kind : kKinds) absl::StrAppend(&out, out.empty() ? "" : ", ", kind.name);
+    for (const FaultKind& kind : FaultKinds())
+      absl::StrAppend(&out, out.empty() ? "" : ", ", kind.name);
     return out;
   }
 
-  void Refuse(absl::string_view field, std::string what) {
+  bool Refuse(absl::string_view field, std::string what) {
     plan_.error_field = std::string(field);
     plan_.error = std::move(what);
+    return false;
+  }
+
+  const v1::KmsHost* FindHost(const std::string& name) const {
+    const auto host = std::find_if(estate_.kms_hosts().begin(), estate_.kms_hosts().end(),
+                                   [&](const auto& row) { return row.name() == name; });
+    return host == estate_.kms_hosts().end() ? nullptr : &*host;
+  }
+
+  // What some faults need to be told.
+  bool CheckNames(const PlannedFault& planned) {
+    const v1::Fault& fault = planned.fault;
+    const absl::string_view name = planned.kind->name;
+    const bool needs_host =
+        name == "client_pinned_host" || name == "client_pinned_other_port" || name == "count_split";
+    if (needs_host && FindHost(fault.host()) == nullptr) {
+      return Refuse("host", absl::StrCat("'", fault.host(), "' is no KMS host of this estate; ",
+                                         name, " needs one"));
+    }
+    if (name == "host_site_cut_off" && !domains_.contains(fault.site())) {
+      return Refuse("site", absl::StrCat("'", fault.site(), "' is no site of this estate; ", name,
+                                         " needs one"));
+    }
+    if (name == "client_activated_by_rogue" && fault.since_days() >= kRenewalDays) {
+      return Refuse("since_days", absl::StrCat(fault.since_days(),
+                                               ": the client renewed with its own host since; "
+                                               "write less than ",
+                                               kRenewalDays));
+    }
+    return true;
+  }
+
+  // Clients in a pool that some fault sets up anew.
+  bool IsRebuilt(const v1::Fault& fault, const v1::ClientGroup& group) const {
+    const v1::KmsHost* const host = FindHost(fault.target());
+    if (host == nullptr) return false;
+    return fault.fault() == "count_split" ? At(group.site()) == At(host->site())
+                                          : group.site() == host->site();
+  }
+  // Is it, after fault `index` was made?
+  bool IsRebuiltAfter(int index, const v1::ClientGroup& group) const {
+    const double since = estate_.faults(index).since_days();
+    for (int i = 0; i < estate_.faults_size(); ++i) {
+      const v1::Fault& other = estate_.faults(i);
+      const FaultKind* const kind = FindFaultKind(other.fault());
+      const bool later = other.since_days() < since || (other.since_days() == since && i > index);
+      if (kind != nullptr && RebuildsSite(*kind) && later && IsRebuilt(other, group)) return true;
+    }
+    return false;
+  }
+  std::string At(const std::string& site) const {
+    const auto it = domains_.find(site);
+    return it == domains_.end() ? "" : it->second;
+  }
+
+  // So many machines ask the host with ids of their own, if nothing else is wrong.
+  bool CheckPool(const PlannedFault& planned) {
+    if (!RebuildsSite(*planned.kind)) return true;
+    const bool split = planned.kind->name == "count_split";
+    const auto clients = std::count_if(clients_.begin(), clients_.end(), [&](const Client& client) {
+      return IsRebuilt(planned.fault, *client.group);
+    });
+    if (planned.kind->name == "count_too_low" && clients >= kDesktopThreshold) {
+      return Refuse("target",
+                    absl::StrCat(FindHost(planned.fault.target())->site(), " has ", clients,
+                                 " clients: a count of 25 would be reached; choose a "
+                                 "host with a smaller site"));
+    }
+    if (split && (clients < kDesktopThreshold || clients >= 2 * kDesktopThreshold - 1)) {
+      return Refuse("target", absl::StrCat("the zone of ", planned.fault.target(), " has ", clients,
+                                           " clients: only 25 to 48 are enough for one host and "
+                                           "too few for two"));
+    }
+    if (split && At(FindHost(planned.fault.host())->site()) !=
+                     At(FindHost(planned.fault.target())->site())) {
+      return Refuse("host", absl::StrCat("'", planned.fault.host(), "' is in another zone than ",
+                                         planned.fault.target()));
+    }
+    if (planned.kind->name == "count_stuck" && clients < 2)
+      return Refuse("target", "its site has fewer than 2 clients: clones are at least 2");
+    return true;
   }
 
   void ChooseHost(PlannedFault& planned) {
     const std::string& target = planned.fault.target();
-    const auto host = std::find_if(estate_.kms_hosts().begin(), estate_.kms_hosts().end(),
-                                   [&](const auto& row) { return row.name() == target; });
-    if (host == estate_.kms_hosts().end()) {
-      return Refuse("target", absl::StrCat("'", target, "' is no KMS host of this estate; ",
-                                           planned.kind->name, " needs one"));
+    const v1::KmsHost* const host = FindHost(target);
+    if (host == nullptr) {
+      Refuse("target", absl::StrCat("'", target, "' is no KMS host of this estate; ",
+                                    planned.kind->name, " needs one"));
+      return;
     }
     if (host->installed_days_ago() != 0 &&
         planned.fault.since_days() > host->installed_days_ago()) {
-      return Refuse("since_days", absl::StrCat(target, " was installed only ",
-                                               host->installed_days_ago(), " days ago"));
+      Refuse("since_days",
+             absl::StrCat(target, " was installed only ", host->installed_days_ago(), " days ago"));
+      return;
     }
-    if (planned.kind->make == RebuildSite) {
-      const auto in_site = std::count_if(clients_.begin(), clients_.end(), [&](const Client& c) {
-        return c.group->site() == host->site();
-      });
-      if (in_site >= 25) {
-        return Refuse("target", absl::StrCat(host->site(), " has ", in_site,
-                                             " clients: a count of 25 would be reached; choose a "
-                                             "host with a smaller site"));
-      }
+    if ((taken_[target] & planned.kind->touches) != 0) {
+      Refuse("fault", absl::StrCat("another fault of ", target, " changes the same as ",
+                                   planned.kind->name, ": one of them would undo the other"));
+      return;
     }
+    if (!CheckPool(planned)) return;
+    taken_[target] |= planned.kind->touches;
     planned.machines = {target};
+  }
+
+  bool MayHave(const PlannedFault& planned, int index, const Client& client) const {
+    const v1::Fault& fault = planned.fault;
+    const uint32_t age = client.group->installed_days_ago();
+    if (!MatchesPattern(fault.machines(), client.name) || (age != 0 && fault.since_days() >= age))
+      return false;
+    const auto taken = taken_.find(client.name);
+    if (taken != taken_.end() &&
+        (!fault.over_others() || (taken->second & planned.kind->touches) != 0))
+      return false;
+    const kms::Edition* const edition =
+        kms::FindEdition(client.group->edition_id(), client.group->build());
+    if (planned.kind->name == "client_home_edition" && edition != nullptr && edition->is_server)
+      return false;
+    return !IsRebuiltAfter(index, *client.group);
   }
 
   void ChooseClients(PlannedFault& planned, int index) {
     const v1::Fault& fault = planned.fault;
     std::vector<Client*> free;
     for (Client& client : clients_) {
-      const uint32_t age = client.group->installed_days_ago();
-      if (MatchesPattern(fault.machines(), client.name) && !taken_.contains(client.name) &&
-          (age == 0 || fault.since_days() < age)) {
-        free.push_back(&client);
-      }
+      if (MayHave(planned, index, client)) free.push_back(&client);
     }
     const size_t wanted = fault.count() == 0 ? free.size() : fault.count();
     if (free.empty()) {
-      return Refuse("machines", absl::StrCat("no client without another fault, and installed ",
-                                             fault.since_days(), " days ago, matches '",
-                                             fault.machines(), "'"));
+      Refuse("machines",
+             absl::StrCat("no client without another fault, and installed ", fault.since_days(),
+                          " days ago, matches '", fault.machines(), "'"));
+      return;
     }
-    if (wanted > free.size() || (planned.kind->make == CloneMachineId && wanted < 2)) {
-      return Refuse("count", absl::StrCat(wanted, " clients are wanted, ", free.size(),
-                                          " without another fault match '", fault.machines(), "'",
-                                          wanted < 2 ? "; clones are at least 2" : ""));
+    if (wanted > free.size() || (planned.kind->touches == kTouchesId && wanted < 2)) {
+      Refuse("count", absl::StrCat(wanted, " clients are wanted, ", free.size(),
+                                   " without another fault match '", fault.machines(), "'",
+                                   wanted < 2 ? "; clones are at least 2" : ""));
+      return;
     }
     SeededRandom random(estate_.seed() * 1000003 + index);
     for (size_t i = free.size(); i > 1; --i) std::swap(free[i - 1], free[random.Uint64() % i]);
     for (size_t i = 0; i < wanted; ++i) {
       planned.machines.push_back(free[i]->name);
-      taken_.insert(free[i]->name);
+      taken_[free[i]->name] |= planned.kind->touches;
     }
     std::sort(planned.machines.begin(), planned.machines.end());
   }
 
   const v1::Estate& estate_;
   std::vector<Client> clients_;
-  std::set<std::string> taken_;
+  std::map<std::string, std::string> domains_;  // of sites
+  std::map<std::string, uint32_t> taken_;       // what faults touch on each machine
   FaultPlan plan_;
 };
 
 }  // namespace
 
-std::span<const FaultKind> FaultKinds() { return kKinds; }
+std::span<const FaultKind> FaultKinds() {
+  static const auto* const kinds = [] {
+    auto* const all = new std::vector<FaultKind>();
+    for (const auto& some : {HostPathFaults(), HostKeyFaults(), RecordFaults(), ClientFaults()})
+      all->insert(all->end(), some.begin(), some.end());
+    return all;
+  }();
+  return *kinds;
+}
 
 const FaultKind* FindFaultKind(absl::string_view name) {
-  for (const FaultKind& kind : kKinds) {
+  for (const FaultKind& kind : FaultKinds()) {
     if (kind.name == name) return &kind;
   }
   return nullptr;

@@ -5,9 +5,11 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
 #include <set>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "lab/world_testing.h"
 
@@ -22,6 +24,10 @@ using testing::StartsWith;
 
 constexpr char kKmsLog[] = "Key Management Service";
 
+constexpr char kSecondHost[] =
+    " kms_hosts { name: 'kms-2' site: 'berlin' edition_id: 'ServerStandard' build: 20348 "
+    "csvlk_family: 'Windows Server 2022' }";
+
 std::string OnHost(absl::string_view fault, absl::string_view more = "") {
   return absl::StrCat("faults { fault: '", fault, "' target: 'kms-1' since_days: 10 ", more, " }");
 }
@@ -33,9 +39,18 @@ std::string Hit(const Lived& lab) { return lab.world->faults()[0].machines[0]; }
 
 TEST(FaultsTest, EveryFaultCanBeMade) {
   for (const FaultKind& kind : FaultKinds()) {
+    const std::map<absl::string_view, std::string> more = {
+        {"count_split", "host: 'kms-2'"},
+        {"host_site_cut_off", "site: 'berlin'"},
+        {"client_pinned_host", "host: 'kms-1'"},
+        {"client_pinned_other_port", "host: 'kms-1'"},
+        {"client_activated_by_rogue", "since_days: 2"}};
+    const std::string fields = more.contains(kind.name) ? more.at(kind.name) : "";
     const bool small = kind.name == "count_too_low";
-    Lived lab(
-        SmallEstate(small ? 12 : 30, kind.on_host ? OnHost(kind.name) : OnClients(kind.name)));
+    std::string fault = kind.on_host ? OnHost(kind.name, fields) : OnClients(kind.name, fields);
+    if (fields == "since_days: 2") fault = absl::StrReplaceAll(fault, {{"since_days: 10 ", ""}});
+    if (kind.name == "count_split") fault += kSecondHost;
+    Lived lab(SmallEstate(small ? 12 : 30, fault));
     EXPECT_FALSE(kind.what.empty());
     EXPECT_EQ(lab.world->faults().size(), 1u) << std::string(kind.name);
   }

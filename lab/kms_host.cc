@@ -16,7 +16,27 @@ std::string HostTime(absl::Time time) {
                          at.minute());
 }
 
+// Microsoft's list of what a host needs to serve clients that are newer than itself; later
+// cumulative updates hold these.
+struct NeededUpdate {
+  uint32_t build, revision;
+  absl::string_view family;
+};
+constexpr NeededUpdate kNeededUpdates[] = {
+    {20348, 2322, "Windows Server 2025"}, {17763, 5458, "Windows Server 2025"},
+    {17763, 1999, "Windows Server 2022"}, {14393, 4467, "Windows Server 2022"},
+    {14393, 2641, "Windows Server 2019"},
+};
+
 }  // namespace
+
+bool KnowsFamily(uint32_t build, uint32_t revision, absl::string_view client_family) {
+  return std::none_of(std::begin(kNeededUpdates), std::end(kNeededUpdates),
+                      [&](const NeededUpdate& update) {
+                        return update.build == build && update.family == client_family &&
+                               revision < update.revision;
+                      });
+}
 
 void KmsHost::Expire(absl::Time host_time) {
   std::erase_if(last_contact_,
@@ -39,18 +59,28 @@ void KmsHost::Remember(const KmsRequest& request, absl::Time host_time) {
   }
 }
 
-KmsAnswer KmsHost::Process(const KmsRequest& request, absl::Time host_time) {
-  uint32_t logged = 0;
-  KmsAnswer answer;
-  if (absl::AbsDuration(request.client_time - host_time) > kMaxClockDifference) {
-    logged = answer.error = kHrClock;
-  } else if (!kms::HostKeyCovers(csvlk_family, request.family)) {
-    logged = kHrKeyGroupOnHost;
-    answer.error = kHrKeyGroupOnClient;
-  } else {
-    Remember(request, host_time);
-    answer.count = static_cast<uint32_t>(last_contact_.size());
+KmsAnswer KmsHost::Judge(const KmsRequest& request, absl::Time host_time) const {
+  if (is_emulator) return {.count = 2 * request.required_count};
+  if (absl::AbsDuration(request.client_time - host_time) > kMaxClockDifference)
+    return {.error = kHrClock, .logged = kHrClock};
+  if (!kms::HostKeyCovers(csvlk_family, request.family) ||
+      !KnowsFamily(build, revision, request.family)) {
+    return {.error = kHrKeyGroupOnClient, .logged = kHrKeyGroupOnHost};
   }
+  uint32_t count = 0;
+  for (const auto& [id, at] : last_contact_) {
+    if (at + kCountMemory > host_time && id != request.client_machine_id) ++count;
+  }
+  return {.count = std::min(count + 1, 2 * std::max(highest_policy_, request.required_count))};
+}
+
+KmsAnswer KmsHost::Process(const KmsRequest& request, absl::Time host_time) {
+  const KmsAnswer answer = Judge(request, host_time);
+  if (is_emulator) return answer;
+  const uint32_t logged = answer.logged;
+  if (logged == 0) Remember(request, host_time);
+  asked_[request.machine_name] = {request.client_machine_id, host_time, logged,
+                                  request.required_count, request.family};
   ++counters_.total;
   ++counters_.by_status[static_cast<size_t>(request.status)];
   if (logged != 0) ++counters_.failed;
@@ -66,6 +96,7 @@ KmsAnswer KmsHost::Process(const KmsRequest& request, absl::Time host_time) {
 void KmsHost::Forget() {
   last_contact_.clear();
   highest_policy_ = 0;
+  asked_.clear();
   counters_ = {};
   log.Reset();
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keymedic/v1/section.pb.h"
 #include "lab/log.h"
@@ -31,6 +32,8 @@ inline constexpr uint32_t kHrClock = 0xC004F06C;
 inline constexpr uint32_t kHrNotEnoughCount = 0xC004F038;
 inline constexpr uint32_t kHrNoHostAnswered = 0xC004F074;
 inline constexpr uint32_t kHrRpcUnavailable = 0x800706BA;
+inline constexpr uint32_t kHrKeyOfOtherEdition = 0xC004F069;
+inline constexpr uint32_t kHrKeyUsedUp = 0xC004C008;
 
 // What a client sends.
 struct KmsRequest {
@@ -46,9 +49,14 @@ struct KmsRequest {
 };
 
 struct KmsAnswer {
-  uint32_t error = 0;  // as the client sees it
+  uint32_t error = 0;   // as the client sees it
+  uint32_t logged = 0;  // as the host's event 12290 has it
   uint32_t count = 0;
 };
+
+// May a host of that Windows build and revision serve clients of this family, whatever its key? The
+// newer ones are understood from some update on.
+bool KnowsFamily(uint32_t build, uint32_t revision, absl::string_view client_family);
 
 class KmsHost {
  public:
@@ -57,6 +65,8 @@ class KmsHost {
 
   // `host_time` is what this host's clock says. Writes event 12290.
   KmsAnswer Process(const KmsRequest& request, absl::Time host_time);
+  // What Process would answer.
+  KmsAnswer Judge(const KmsRequest& request, absl::Time host_time) const;
   // Distinct client machine ids within 30 days, at most twice the highest policy seen.
   uint32_t Count(absl::Time host_time);
   // As a newly installed host.
@@ -67,7 +77,12 @@ class KmsHost {
   std::vector<std::string> publish_domains;
   uint32_t listening_port = 1688;  // configured
   uint32_t bound_port = 1688;      // in use since the service started
+  uint32_t build = 0;              // of its Windows
+  uint32_t revision = 0;
   bool dns_publishing = true;
+  uint32_t priority = 0;
+  bool is_emulator = false;                      // says what clients want to hear, and logs nothing
+  std::map<std::string, uint32_t> publications;  // the newest result in each domain; 0: done
   Log log;
 
   struct Counters {
@@ -76,12 +91,24 @@ class KmsHost {
     std::array<uint64_t, 8> by_status{};  // index: v1::LicenseStatus
   };
   const Counters& counters() const { return counters_; }
+  uint32_t highest_policy() const { return highest_policy_; }
+
+  // The newest request of a machine, by its name.
+  struct Asked {
+    std::string client_machine_id;
+    absl::Time at;
+    uint32_t logged = 0;  // 0: it was counted
+    uint32_t required_count = 0;
+    std::string family;
+  };
+  const std::map<std::string, Asked>& asked() const { return asked_; }
 
  private:
   void Expire(absl::Time host_time);
   void Remember(const KmsRequest& request, absl::Time host_time);
 
   std::map<std::string, absl::Time> last_contact_;  // by client machine id
+  std::map<std::string, Asked> asked_;
   uint32_t highest_policy_ = 0;
   Counters counters_;
 };

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "kms/tables.h"
 
 namespace keymedic::lab {
 namespace {
@@ -13,13 +14,15 @@ namespace {
 constexpr uint32_t kEventPublishFailed = 12293;
 constexpr uint32_t kEventPublished = 12294;
 
+}  // namespace
+
 bool LetsIn(const Machine& machine, uint32_t port) {
   return std::any_of(machine.rules.begin(), machine.rules.end(), [&](const auto& rule) {
     const auto has = [](const auto& list, const auto& value) {
       return std::find(list.begin(), list.end(), value) != list.end();
     };
     return rule.enabled() && rule.inbound_allow() && has(rule.tcp_ports(), port) &&
-           (rule.profiles().empty() || has(rule.profiles(), "domain"));
+           (rule.profiles().empty() || has(rule.profiles(), machine.active_profile));
   });
 }
 
@@ -29,13 +32,51 @@ bool Serves(const Machine& machine, uint32_t port) {
          machine.host->bound_port == port;
 }
 
-}  // namespace
-
 Machine& Landscape::Add(std::unique_ptr<Machine> machine) {
   dns.AddAddress(machine->fqdn(), machine->address);
   by_name_[machine->name] = machine.get();
   by_address_[machine->address] = machine.get();
   return *machines_.emplace_back(std::move(machine));
+}
+
+Machine& Landscape::AddForeignHost(const std::string& name, const std::string& address,
+                                   uint32_t build, absl::Time activated) {
+  if (Machine* const known = Find(name); known != nullptr) return *known;
+  uint64_t seed = build;
+  for (const unsigned char c : absl::StrCat(name, address)) seed = seed * 131 + c;
+  auto machine = std::make_unique<Machine>(name, "", seed, 1);
+  machine->address = address;
+  machine->foreign = machine->installed = machine->is_server = true;
+  machine->build = build;
+  keymedic::v1::FirewallRule& rule = machine->rules.emplace_back();
+  rule.set_enabled(true);
+  rule.set_inbound_allow(true);
+  rule.add_tcp_ports(kms::kDefaultPort);
+  const HostKeyFamily& family = *FindHostKeyFamily("Windows Server 2022");
+  machine->product = MakeHostProduct(*machine, family, MakePartialKey(machine->random), activated);
+  machine->product.status = keymedic::v1::LICENSE_STATUS_LICENSED;
+  machine->host = std::make_unique<KmsHost>(name, 1);
+  machine->host->is_emulator = true;
+  machine->host->dns_publishing = false;
+  machine->host->extended_pid = machine->product.extended_pid;
+  dns.AddAddress(name, address);
+  by_name_[name] = machine.get();
+  by_address_[address] = machine.get();
+  return *machines_.emplace_back(std::move(machine));
+}
+
+Machine* Landscape::FindHost(absl::string_view host) {
+  const auto by_address = by_address_.find(std::string(host));
+  if (by_address != by_address_.end()) return by_address->second;
+  const std::string name = absl::AsciiStrToLower(host);
+  if (Machine* const whole = Find(name); whole != nullptr) return whole;
+  Machine* const short_name = Find(name.substr(0, name.find('.')));
+  return short_name != nullptr && short_name->fqdn() == name ? short_name : nullptr;
+}
+
+bool Landscape::IsBlocked(const Machine& from, const Machine& to) const {
+  if (blocked_.empty() || &from == &to) return false;
+  return IsCutOff(to) || blocked_.contains({from.site, to.address});
 }
 
 Machine* Landscape::Find(absl::string_view name) {
@@ -50,6 +91,7 @@ std::string Landscape::Resolve(const Machine& from, absl::string_view host,
     return std::string(host);
   }
   *full_name = absl::AsciiStrToLower(host);
+  if (from.no_name_server) return "";
   if (std::string address = dns.Address(*full_name); !address.empty()) return address;
   if (host.find('.') != absl::string_view::npos) return "";
   for (const std::string& suffix : from.suffixes) {
@@ -64,8 +106,10 @@ Connection Landscape::Connect(const Machine& from, absl::string_view host, uint3
   out.address = Resolve(from, host, &out.name);
   if (out.address.empty()) return out;
   const auto it = by_address_.find(out.address);
-  if (it == by_address_.end() || !it->second->installed ||
-      (it->second != &from && !LetsIn(*it->second, port))) {
+  if (it != by_address_.end() && it->second->installed) out.there = it->second;
+  out.lost = out.there == nullptr || (out.there != &from && from.outbound_blocked) ||
+             IsBlocked(from, *out.there);
+  if (out.lost || (out.there != &from && !LetsIn(*out.there, port))) {
     out.result = Reached::kTimeout;
   } else if (!Serves(*it->second, port)) {
     out.result = Reached::kRefused;
@@ -77,6 +121,9 @@ Connection Landscape::Connect(const Machine& from, absl::string_view host, uint3
 }
 
 std::vector<Srv> Landscape::DiscoverHosts(const Machine& from) const {
+  if (from.no_name_server) return {};
+  if (!from.client.lookup_domain.empty())
+    return dns.LookupSrv(absl::StrCat("_vlmcs._tcp.", from.client.lookup_domain));
   for (const std::string& suffix : from.suffixes) {
     std::vector<Srv> records = dns.LookupSrv(absl::StrCat("_vlmcs._tcp.", suffix));
     if (!records.empty()) return records;
@@ -90,7 +137,8 @@ void Landscape::Publish(Machine& machine, absl::Time now) {
   std::vector<std::string> domains = {machine.domain};
   domains.insert(domains.end(), host.publish_domains.begin(), host.publish_domains.end());
   for (const std::string& domain : domains) {
-    const uint32_t error = dns.Publish(domain, machine.fqdn(), host.bound_port);
+    const uint32_t error = dns.Publish(domain, machine.fqdn(), host.bound_port, host.priority);
+    host.publications[domain] = error;
     if (error != 0) {
       host.log.Write(kEventPublishFailed, machine.Local(now),
                      {absl::StrFormat("0x%08X", error), domain});

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <queue>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -36,15 +37,22 @@ enum class Reached { kKms, kRefused, kTimeout, kUnresolved };
 
 struct Connection {
   Reached result = Reached::kUnresolved;
-  Machine* host = nullptr;  // kKms only
-  std::string name;         // as resolved
+  Machine* host = nullptr;   // kKms only
+  Machine* there = nullptr;  // whoever has the address
+  bool lost = false;         // on the way: what was sent reaches nobody
+  std::string name;          // as resolved
   std::string address;
 };
 
 class Landscape {
  public:
   Machine& Add(std::unique_ptr<Machine> machine);
+  // A KMS host of somebody else, which answers everybody: a cloud's, or a rogue one.
+  Machine& AddForeignHost(const std::string& name, const std::string& address, uint32_t build,
+                          absl::Time activated);
   Machine* Find(absl::string_view name);
+  // By full or short name, or by address.
+  Machine* FindHost(absl::string_view host);
   const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
 
   // A TCP connection to `host` (a full or a short name, or an address): name, power, firewall,
@@ -54,6 +62,10 @@ class Landscape {
   std::string Resolve(const Machine& from, absl::string_view host, std::string* full_name) const;
   // The first suffix with records wins, as on Windows.
   std::vector<Srv> DiscoverHosts(const Machine& from) const;
+  // From now on nobody in that site ("*": anywhere) gets through to `to`.
+  void Block(const std::string& site, const Machine& to) { blocked_.emplace(site, to.address); }
+  bool IsBlocked(const Machine& from, const Machine& to) const;
+  bool IsCutOff(const Machine& host) const { return blocked_.contains({"*", host.address}); }
 
   // A host announces itself in all its domains, and logs how that went.
   void Publish(Machine& host, absl::Time now);
@@ -65,6 +77,7 @@ class Landscape {
   std::optional<Happening> TakeDue(absl::Time now);
 
   Dns dns;
+  bool noise = false;  // logs hold what every Windows logs
   // Keys of KMS hosts that the licensing service accepts: family and whole key.
   std::vector<std::pair<std::string, ProductKey>> host_keys;
 
@@ -77,9 +90,15 @@ class Landscape {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::unordered_map<std::string, Machine*> by_name_;
   std::unordered_map<std::string, Machine*> by_address_;
+  std::set<std::pair<std::string, std::string>> blocked_;  // site, address
   std::priority_queue<Happening, std::vector<Happening>, Later> queue_;
   uint64_t planned_ = 0;
 };
+
+// Does its firewall let others in to that port?
+bool LetsIn(const Machine& machine, uint32_t port);
+// Would it answer on that port, if it were reached?
+bool Serves(const Machine& machine, uint32_t port);
 
 }  // namespace keymedic::lab
 

@@ -31,6 +31,7 @@ void Log::Trim() {
                                  (max_bytes_ != 0 && bytes_ > max_bytes_))) {
     bytes_ -= records_.front().bytes;
     records_.pop_front();
+    overwritten_ = true;
   }
 }
 
@@ -57,6 +58,7 @@ void Log::Reset() {
   bytes_ = 0;
   next_id_ = 1;
   full_ = false;
+  overwritten_ = false;
 }
 
 void Log::SetMaxBytes(uint64_t bytes) {

@@ -38,6 +38,7 @@ class Log {
   void StopOverwriting(uint64_t max_bytes);
   uint64_t max_bytes() const { return max_bytes_; }
   bool full() const { return full_; }
+  bool overwritten() const { return overwritten_; }  // older records went to make room
   bool empty() const { return records_.empty(); }
   absl::Time oldest() const {
     return records_.empty() ? absl::InfiniteFuture() : records_.front().at;
@@ -62,6 +63,7 @@ class Log {
   uint64_t bytes_ = 0;
   bool overwrite_ = true;
   bool full_ = false;  // a record was dropped
+  bool overwritten_ = false;
 };
 
 inline constexpr char kApplicationChannel[] = "Application";

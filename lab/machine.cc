@@ -18,7 +18,6 @@ using keymedic::v1::LICENSE_STATUS_NOTIFICATION;
 using keymedic::v1::LICENSE_STATUS_UNLICENSED;
 
 constexpr uint32_t kReasonInitialGrace = 0x4004F00C;
-constexpr uint32_t kReasonAdditionalGrace = 0x4004F00D;
 constexpr uint32_t kReasonGraceOver = 0xC004F009;
 constexpr uint32_t kReasonNotActivated = 0xC004F034;
 
@@ -27,6 +26,8 @@ constexpr HostKeyFamily kHostKeyFamilies[] = {
     {"Windows Server 2022", "661f7658-7035-4b4c-9f35-010682943ec2", "VOLUME_KMS_WS22"},
     {"Windows Server 2019", "2e7a9ad1-a849-4b56-babe-17d5a29fe4b4", "VOLUME_KMS_WS19"},
     {"Windows Server 2016", "d6992aac-29e7-452a-bf10-bbfb8ccabe59", "VOLUME_KMS_WS16"},
+    {"Windows Server 2012 R2 With Win 10", "20e938bb-df44-45ee-bde1-4e4fe7477f37",
+     "VOLUME_KMS_2012-R2_WIN10"},
     {"Windows Server 2012 R2", "dcb88f6f-b090-405b-850e-dabcccf3693f", "VOLUME_KMS_2012-R2"},
     {"Windows Server 2012", "7b37c913-252b-46be-ad80-b2b5ceade8af", "VOLUME_KMS_2012"},
 };
@@ -97,7 +98,7 @@ ProductState MakeGvlkProduct(Machine& machine, absl::string_view partial_key, ab
 
 ProductState MakeClientProduct(Machine& machine, absl::Time now) {
   const kms::Gvlk* gvlk = kms::GvlkForEdition(machine.edition_id, machine.build);
-  if (gvlk == nullptr) return MakePermanent(machine, "OEM_DM", "OEM:DM");
+  if (gvlk == nullptr) return MakeOemProduct(machine);
   return MakeGvlkProduct(machine, gvlk->partial_key, now);
 }
 
@@ -108,6 +109,8 @@ ProductState MakeMakProduct(Machine& machine) {
 ProductState MakeRetailProduct(Machine& machine) {
   return MakePermanent(machine, "RETAIL", "Retail");
 }
+
+ProductState MakeOemProduct(Machine& machine) { return MakePermanent(machine, "OEM_DM", "OEM:DM"); }
 
 ProductState MakeHostProduct(Machine& machine, const HostKeyFamily& family,
                              absl::string_view partial_key, absl::Time now) {
@@ -131,7 +134,7 @@ void RefreshProduct(ProductState& product, absl::Time now) {
       product.ends += kGrace;
     } else {
       product.status = LICENSE_STATUS_NOTIFICATION;
-      product.reason = kReasonGraceOver;
+      if (product.reason != kReasonHardware) product.reason = kReasonGraceOver;
       product.ends = absl::InfiniteFuture();
     }
   }

@@ -32,6 +32,8 @@ struct ProductState {
   uint32_t required_count = 0;
   keymedic::v1::LicenseStatus status = keymedic::v1::LICENSE_STATUS_INITIAL_GRACE;
   uint32_t reason = 0;
+  bool genuine = true;
+  uint32_t refusal = 0;  // what Microsoft answers to this key; 0: it activates it
   absl::Time ends = absl::InfiniteFuture();  // of the present status
 
   bool is_gvlk() const { return channel == "VOLUME_KMSCLIENT"; }
@@ -42,13 +44,21 @@ struct ClientState {
   std::string machine_id;
   std::string registered_host;
   uint32_t registered_port = 0;
-  std::string found_host;  // the last one found through DNS
+  std::string lookup_domain;  // the only domain in which it looks; empty: its suffixes
+  std::string found_host;     // the last one found through DNS
   uint32_t found_port = 0;
+  bool remembers_found = false;  // it answered once, so it is asked first
   std::string host_address;
   std::string host_extended_pid;
+  std::string activated_by;      // the machine behind that id, by name
+  std::string directory_object;  // an activation object that its directory has for it; empty: none
   bool host_caching = true;
   keymedic::v1::ActivationType type = keymedic::v1::ACTIVATION_TYPE_ALL;
   std::optional<absl::Time> last_activation;
+  bool by_directory = false;    // that was
+  uint32_t last_error = 0;      // of the newest attempt
+  std::string unanswered_host;  // whom its newest request was for, if nobody got it
+  absl::Time unanswered_at;
   bool automatic = true;      // Windows tries by itself
   uint64_t attempt_turn = 0;  // the one scheduled attempt that counts; older ones are void
 };
@@ -84,12 +94,24 @@ struct Machine {
   bool service_running = true;
   bool service_disabled = false;
   std::vector<keymedic::v1::FirewallRule> rules;
+  std::string active_profile = "domain";  // of its firewall
+  bool no_name_server = false;
+  bool outbound_blocked = false;  // what it sends to a KMS port is dropped on the way
+  bool foreign = false;           // somebody else's: a cloud's or a rogue host, without an agent
+
+  std::optional<absl::Time> agent_silent_since;
+  std::string quarantined_plugin;
 
   ProductState product;
   ClientState client;
   std::unique_ptr<KmsHost> host;  // null: not a KMS host
   Log application;
 };
+
+// Why a product is not licensed.
+inline constexpr uint32_t kReasonAdditionalGrace = 0x4004F00D;
+inline constexpr uint32_t kReasonHardware = 0xC004F00F;
+inline constexpr uint32_t kReasonNonGenuine = 0xC004F200;
 
 inline constexpr char kLicensingService[] = "sppsvc";
 inline constexpr char kKmsRule[] = "SPPSVC-In-TCP";
@@ -113,6 +135,7 @@ ProductState MakeClientProduct(Machine& machine, absl::Time now);
 ProductState MakeGvlkProduct(Machine& machine, absl::string_view partial_key, absl::Time now);
 ProductState MakeMakProduct(Machine& machine);
 ProductState MakeRetailProduct(Machine& machine);
+ProductState MakeOemProduct(Machine& machine);
 ProductState MakeHostProduct(Machine& machine, const HostKeyFamily& family,
                              absl::string_view partial_key, absl::Time now);
 

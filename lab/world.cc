@@ -13,6 +13,7 @@
 #include "lab/changes.h"
 #include "lab/client.h"
 #include "lab/estate.h"
+#include "lab/truth_teller.h"
 
 namespace keymedic::lab {
 namespace {
@@ -24,6 +25,7 @@ constexpr int kShortestPastDays = 75;
 constexpr size_t kDefaultLogRecords = 200;
 constexpr uint64_t kDefaultKmsLogBytes = 1 << 20;
 constexpr uint32_t kDefaultRevision = 2100;
+constexpr uint32_t kCloudHostBuild = 20348;
 
 uint64_t SeedOf(uint64_t seed, absl::string_view name) {
   uint64_t hash = 0xcbf29ce484222325u ^ (seed * 0x9e3779b97f4a7c15u);
@@ -55,12 +57,22 @@ std::unique_ptr<Machine> MakeMachine(const v1::Estate& estate, const std::string
   machine->suffixes.insert(machine->suffixes.end(), site.search_suffixes().begin(),
                            site.search_suffixes().end());
   machine->client.machine_id = machine->random.Uuid();
+  machine->client.directory_object = site.activation_object();
   keymedic::v1::FirewallRule& rule = machine->rules.emplace_back();
   rule.set_id(kKmsRule);
   rule.set_enabled(false);  // predefined, and never turned on by itself
   rule.set_inbound_allow(true);
   rule.add_tcp_ports(1688);
   return machine;
+}
+
+// kms/data/clouds.csv lists a cloud's names with their addresses behind them; any address of its
+// own will do here for a name.
+std::string CloudAddress(const std::string& host) {
+  if (host.find_first_not_of("0123456789.") == std::string::npos) return host;
+  if (host == "kms.windows.googlecloud.com") return "35.190.247.13";
+  if (host == "kms.core.windows.net") return "23.102.135.246";
+  return "20.118.99.224";
 }
 
 absl::Duration LongestPast(const v1::Estate& estate) {
@@ -86,6 +98,7 @@ absl::StatusOr<std::unique_ptr<World>> World::Make(const v1::Estate& estate, con
   const absl::Time now = clock.Now();
   const absl::Time begin = now - LongestPast(estate);
   absl::MutexLock lock(&world->mutex_);
+  world->landscape_.noise = estate.noise();
   for (const v1::Site& site : estate.sites()) world->landscape_.dns.AddZone(site.dns_domain());
   for (const v1::HostKey& row : estate.host_keys()) {
     KM_ASSIGN_OR_RETURN(ProductKey key, ProductKey::Parse(row.key()));
@@ -126,6 +139,8 @@ void World::AddHosts(const v1::Estate& estate, absl::Time begin, absl::Time now)
                                                                    : estate.kms_log_bytes());
     machine->host->csvlk_family = row.csvlk_family();
     machine->host->extended_pid = machine->product.extended_pid;
+    machine->host->build = machine->build;
+    machine->host->revision = machine->revision;
     machine->host->publish_domains.assign(row.publish_domains().begin(),
                                           row.publish_domains().end());
     Machine& added = landscape_.Add(std::move(machine));
@@ -146,6 +161,12 @@ void World::AddClients(const v1::Estate& estate, absl::Time begin, absl::Time no
       machine->is_server = kms::FindEdition(group.edition_id(), group.build())->is_server;
       machine->is_virtual = group.is_virtual();
       machine->service_running = false;  // stops when idle
+      if (!group.cloud_host().empty()) {
+        landscape_.AddForeignHost(group.cloud_host(), CloudAddress(group.cloud_host()),
+                                  kCloudHostBuild, begin);
+        machine->client.registered_host = group.cloud_host();
+        machine->client.directory_object.clear();
+      }
       // An estate grows over a week, so its renewals are spread over the week ever after.
       const absl::Time installed = group.installed_days_ago() == 0
                                        ? begin + kRenewalInterval * machine->random.Uniform()
@@ -195,13 +216,15 @@ void World::Happen(const Happening& happening) {
 Truth World::CurrentTruth() {
   absl::MutexLock lock(&mutex_);
   AdvanceTo(clock_.Now());
-  return {};
+  return TruthTeller(landscape_, policy_, now_).Tell();
 }
 
 AgentState World::AgentStateOf(absl::string_view machine) {
   absl::MutexLock lock(&mutex_);
   AdvanceTo(clock_.Now());
-  return {};
+  const Machine* const found = landscape_.Find(machine);
+  if (found == nullptr) return {};
+  return {found->agent_silent_since, found->quarantined_plugin};
 }
 
 v1::MachineResponse World::Serve(const v1::MachineRequest& request) {
@@ -209,7 +232,7 @@ v1::MachineResponse World::Serve(const v1::MachineRequest& request) {
   AdvanceTo(clock_.Now());
   v1::MachineResponse response;
   Machine* const machine = landscape_.Find(request.machine());
-  if (machine == nullptr || !machine->installed) {
+  if (machine == nullptr || !machine->installed || machine->foreign) {
     response.set_status(static_cast<int32_t>(absl::StatusCode::kNotFound));
     response.set_message(absl::StrCat("there is no machine '", request.machine(),
                                       "' in this lab; its names are those of its estate "
