@@ -22,6 +22,7 @@ constexpr MethodRule kRules[] = {
     {"/keymedic.v1.FleetService/GetMachine", Caller::kViewer},
     {"/keymedic.v1.FleetService/ListFindings", Caller::kViewer},
     {"/keymedic.v1.FleetService/GetSummary", Caller::kViewer},
+    {"/keymedic.v1.FleetService/ListForecasts", Caller::kViewer},
     {"/keymedic.v1.FleetService/WatchSummary", Caller::kViewer},
     {"/keymedic.v1.FleetService/DiagnoseCaptures", Caller::kViewer},
 

@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "kms/diagnosis/builder.h"
+#include "kms/diagnosis/forecast_machine.h"
 #include "kms/diagnosis/index.h"
 
 namespace keymedic::kms {
@@ -123,9 +124,12 @@ void DiagnoseExpiry(const Estate& estate, const v1::Policy& policy, absl::Time n
   const int64_t until = absl::ToUnixSeconds(now) + days * 86400;
   absl::btree_set<std::string> names;
   FindingBuilder builder("ESTATE_EXPIRY_AHEAD", "estate");
+  Outlooks outlooks(estate, policy, now);
   for (const auto& [seconds, id] : estate.index().expiries) {
     if (seconds >= until) break;
-    const std::string& name = estate.Find(id)->name;
+    const MachineState& machine = *estate.Find(id);
+    if (!outlooks.LeavesLicensed(machine)) continue;
+    const std::string& name = machine.name;
     if (names.size() < kNamesShown)
       builder.Saw("licensing", name,
                   absl::StrCat("licensed until ",

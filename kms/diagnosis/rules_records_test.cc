@@ -124,6 +124,7 @@ TEST(Records, ExpiryAhead) {
   Estate estate;
   MachineState soon = HealthyClient("soon");
   Set(kNow + absl::Hours(24 * 20), soon.licensing->mutable_products(0)->mutable_expires_at());
+  Set(kNow - absl::Hours(24 * 160), soon.client->mutable_last_activation_at());
   estate.Upsert(soon);
   EXPECT_THAT(Records(estate), IsEmpty()) << "one machine speaks for itself";
   estate.Upsert(HealthyClient("later"));
@@ -133,8 +134,11 @@ TEST(Records, ExpiryAhead) {
   v1::Policy policy;
   policy.set_expiry_ahead_days(10);
   EXPECT_THAT(Records(estate, policy), IsEmpty());
+  policy.set_expiry_ahead_days(180);
+  EXPECT_THAT(Records(estate, policy)[0].affected_machines(), ElementsAre("soon"))
+      << "the other one renews, and never leaves";
   estate.Upsert(HealthyClient("soon"));
-  EXPECT_THAT(Records(estate), IsEmpty()) << "renewed";
+  EXPECT_THAT(Records(estate, policy), IsEmpty()) << "renewed";
 }
 
 }  // namespace
