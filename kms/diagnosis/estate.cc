@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <tuple>
+#include <iterator>
+#include <map>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "kms/diagnosis/facts.h"
 #include "kms/diagnosis/index.h"
+#include "kms/diagnosis/statements.h"
 
 namespace keymedic::kms {
 namespace {
 
-enum class Wire { kAdd, kRemove };
+using Kind = Statement::Kind;
+
+constexpr size_t kEnough = 25;  // more in a pool changes nothing for anybody
 
 // Ids in the order in which they came, each once.
 class Touched {
@@ -26,6 +25,10 @@ class Touched {
   void AddAll(const Ids& ids) {
     for (const std::string& id : ids) Add(id);
   }
+  template <typename Map>
+  void AddAllAt(const Map& map, const std::string& key) {
+    if (const auto it = map.find(key); it != map.end()) AddAll(it->second);
+  }
   std::vector<std::string> Take() { return std::move(ids_); }
 
  private:
@@ -33,254 +36,84 @@ class Touched {
   absl::flat_hash_set<std::string> seen_;
 };
 
-void Put(Ids& ids, const std::string& id, Wire wire) {
-  if (wire == Wire::kAdd) {
-    ids.insert(id);
-  } else {
-    ids.erase(id);
+// What a machine said before and says now, and the difference.
+struct News {
+  News(Statements said_before, Statements said_now)
+      : before(std::move(said_before)), now(std::move(said_now)) {
+    std::set_difference(before.begin(), before.end(), now.begin(), now.end(),
+                        std::back_inserter(gone));
+    std::set_difference(now.begin(), now.end(), before.begin(), before.end(),
+                        std::back_inserter(come));
   }
-}
 
-template <typename Map>
-void PutAt(Map& map, const typename Map::key_type& key, const std::string& id, Wire wire) {
-  const auto it = map.try_emplace(key).first;
-  Put(it->second, id, wire);
-  if (it->second.empty()) map.erase(it);
-}
-
-template <typename Map>
-void Tally(Map& map, const typename Map::key_type& key, Wire wire) {
-  const auto it = map.try_emplace(key, 0).first;
-  it->second += wire == Wire::kAdd ? 1 : -1;
-  if (it->second == 0) map.erase(it);
-}
-
-bool UsesDirectory(const MachineState& machine) {
-  return machine.client.has_value() &&
-         (!machine.client->activation_object().empty() ||
-          machine.client->last_activation_type() == v1::ACTIVATION_TYPE_DIRECTORY);
-}
-
-bool UsesMak(const v1::Product* primary) {
-  return primary != nullptr && ChannelOf(*primary) == Channel::kMak;
-}
-
-// The family of the client key of a product that waits for a host; empty: it does not, or that is
-// not known.
-absl::string_view WaitingFamily(const v1::Product& product) {
-  if (product.is_addon() || product.status() == v1::LICENSE_STATUS_LICENSED ||
-      product.status() == v1::LICENSE_STATUS_UNSPECIFIED || product.activation_id().empty() ||
-      ChannelOf(product) != Channel::kKmsClient)
-    return "";
-  const Sku* sku = FindSku(product.activation_id());
-  return sku == nullptr ? absl::string_view() : sku->family;
-}
-
-const v1::ActivationAttempt* NewestAttempt(const MachineState& machine) {
-  return machine.client.has_value() && !machine.client->attempts().empty()
-             ? &machine.client->attempts(0)
-             : nullptr;
-}
-
-bool HasNoSrv(const MachineState& machine) {
-  if (machine.names.has_value() && IsToldNoSrv(*machine.names)) return true;
-  if (machine.licensing.has_value() && IsNoSrv(StateError(*machine.licensing))) return true;
-  const v1::ActivationAttempt* attempt = NewestAttempt(machine);
-  return attempt != nullptr && IsNoSrv(attempt->error());
-}
-
-void WireUse(Target& used, const MachineState& machine, Wire wire) {
-  Put(used.users, machine.id, wire);
-  if (!machine.licensing.has_value()) return;
-  for (const v1::Product& product : machine.licensing->products()) {
-    const absl::string_view family = WaitingFamily(product);
-    if (!family.empty()) Tally(used.waiting, family, wire);
+  template <typename Visit>
+  void ForEachDifference(Visit visit) const {
+    for (const Statement& said : gone) visit(said);
+    for (const Statement& said : come) visit(said);
   }
-}
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const Statement& said : before) visit(said);
+    for (const Statement& said : now) visit(said);
+  }
 
-// What a machine says of others, in or out of the index; one way for both, so that nothing stays
-// behind. Gives the keys of the targets that it spoke of.
-absl::btree_set<std::string> WireTargets(Estate::Index& index, const MachineState& machine,
-                                         Wire wire) {
-  absl::btree_set<std::string> keys;
-  const std::string& id = machine.id;
-  auto target = [&](const std::string& host) -> Target& {
-    const std::string key = HostKey(host);
-    keys.insert(key);
-    return index.targets[key];
-  };
-  if (machine.probes.has_value()) {
-    for (const v1::Probe& probe : machine.probes->probes()) {
-      if (probe.result() == v1::PROBE_RESULT_UNSPECIFIED) continue;
-      Target& probed = target(probe.host());
-      Put(probe.result() == v1::PROBE_RESULT_KMS ? probed.reaching : probed.failing, id, wire);
-    }
-  }
-  if (machine.names.has_value()) {
-    for (const v1::SrvAnswer& answer : machine.names->answers()) {
-      for (const v1::SrvRecord& record : answer.records()) {
-        Target& listed = target(record.target());
-        Put(listed.listed_by, id, wire);
-        Tally(listed.srv_ports, record.port(), wire);
-        Tally(listed.zones, HostKey(answer.name()), wire);
-        if (record.resolved() && record.addresses().empty()) Put(listed.unresolved_by, id, wire);
-        for (const std::string& address : record.addresses())
-          Tally(listed.addresses, HostKey(address), wire);
-      }
-    }
-  }
-  if (machine.client.has_value() && !machine.client->registered_host().empty()) {
-    const uint32_t port = machine.client->registered_port();
-    PutAt(target(machine.client->registered_host()).pinned, port == 0 ? kDefaultPort : port, id,
-          wire);
-  }
-  if (machine.client.has_value() && !IsKmsHost(machine)) {
-    if (const absl::string_view host = HostInUse(*machine.client).first; !host.empty())
-      WireUse(target(std::string(host)), machine, wire);
-  }
-  const v1::ActivationAttempt* attempt = NewestAttempt(machine);
-  if (attempt != nullptr && attempt->source_event() == 12288 && !attempt->host().empty()) {
-    const bool silent = attempt->has_answered() && !attempt->answered();
-    if (silent || IsNoContact(attempt->error())) Put(target(attempt->host()).unanswered, id, wire);
-  }
-  return keys;
-}
-
-template <typename Change>
-void ChangeZone(Estate::Index& index, const std::string& domain, Change change) {
-  const auto it = index.zones.try_emplace(domain).first;
-  change(it->second);
-  if (it->second.empty()) index.zones.erase(it);
-}
-
-void WireZones(Estate::Index& index, const MachineState& machine, bool is_host, bool on_mak,
-               Wire wire) {
-  const std::string& id = machine.id;
-  if (machine.names.has_value()) {
-    absl::btree_set<std::string> served, unserved;  // a machine may ask for one name twice
-    for (const v1::SrvAnswer& answer : machine.names->answers()) {
-      if (!answer.records().empty()) {
-        served.insert(DomainOf(answer.name()));
-      } else if (answer.error() == 0 || IsNoSrv(answer.error())) {
-        unserved.insert(DomainOf(answer.name()));
-      }
-    }
-    for (const std::string& domain : served)
-      ChangeZone(index, domain, [&](Zone& z) { z.served += wire == Wire::kAdd ? 1 : -1; });
-    for (const std::string& domain : unserved)
-      ChangeZone(index, domain, [&](Zone& z) { Put(z.unserved, id, wire); });
-  }
-  if (on_mak) {
-    for (const std::string& domain : DomainsOf(machine))
-      ChangeZone(index, domain, [&](Zone& z) { Put(z.mak_users, id, wire); });
-  }
-  if (!is_host) return;
-  for (const std::string& domain : PublishedDomainsOf(machine))
-    ChangeZone(index, domain, [&](Zone& z) { Put(z.hosts, id, wire); });
-}
-
-// What ties a host to its clients beyond its names, and a client to the host that activated it.
-void WirePids(Estate::Index& index, const MachineState& machine, Wire wire) {
-  if (machine.licensing.has_value()) {
-    for (const v1::Product& product : machine.licensing->products()) {
-      if (ChannelOf(product) != Channel::kKmsHost) continue;
-      if (const std::string pid = PidKey(product.extended_pid()); !pid.empty())
-        PutAt(index.host_pids, pid, machine.id, wire);
-    }
-  }
-  if (machine.client.has_value()) {
-    if (const std::string pid = PidKey(machine.client->host_extended_pid()); !pid.empty())
-      PutAt(index.pid_users, pid, machine.id, wire);
-  }
-  if (!machine.host.has_value()) return;
-  for (const v1::RequestSummary& request : machine.host->requests()) {
-    if (request.machine_names_size() < 2) continue;
-    for (const std::string& name : request.machine_names())
-      PutAt(index.named_clones, ShortName(name), machine.id, wire);
-  }
-}
-
-void WireMachine(Estate::Index& index, const MachineState& machine, Wire wire, Touched& touched) {
-  const std::string& id = machine.id;
-  for (const std::string& name : NamesOf(machine)) PutAt(index.by_name, name, id, wire);
-  if (machine.client.has_value() && IsMachineId(machine.client->client_machine_id()))
-    PutAt(index.by_cmid, absl::AsciiStrToLower(machine.client->client_machine_id()), id, wire);
-  const v1::Product* primary =
-      machine.licensing.has_value() ? PrimaryProduct(*machine.licensing) : nullptr;
-  const bool is_host = IsKmsHost(machine);
-  if (is_host) Put(index.hosts, id, wire);
-  WireZones(index, machine, is_host, UsesMak(primary), wire);
-  WirePids(index, machine, wire);
-  if (UsesDirectory(machine)) Put(index.directory_users, id, wire);
-  if (UsesMak(primary)) Put(index.mak_users, id, wire);
-  if (HasNoSrv(machine)) Put(index.without_srv, id, wire);
-  if (primary != nullptr && primary->status() == v1::LICENSE_STATUS_LICENSED &&
-      primary->has_expires_at()) {
-    const std::pair entry(primary->expires_at().seconds(), id);
-    if (wire == Wire::kAdd) {
-      index.expiries.insert(entry);
-    } else {
-      index.expiries.erase(entry);
-    }
-  }
-  for (const std::string& key : WireTargets(index, machine, wire)) {
-    const auto it = index.targets.find(key);
-    if (it->second.empty()) index.targets.erase(it);
-    // Those hosts whose findings look at this target.
-    const auto named = index.by_name.find(key);
-    if (named == index.by_name.end()) continue;
-    for (const std::string& owner : named->second) {
-      if (index.hosts.contains(owner)) touched.Add(owner);
-    }
-  }
-}
-
-// What others' findings say of a machine.
-struct Identity {
-  std::string cmid, shown;
-  std::vector<std::string> names;
-  bool is_host = false;
-
-  bool operator==(const Identity&) const = default;
+  const Statements before, now;
+  Statements gone, come;
 };
 
-Identity IdentityOf(const MachineState& machine) {
-  Identity identity{"", machine.name, NamesOf(machine), IsKmsHost(machine)};
-  if (machine.client.has_value())
-    identity.cmid = absl::AsciiStrToLower(machine.client->client_machine_id());
-  return identity;
+void TouchTarget(const Estate::Index& index, const std::string& name, Touched& touched) {
+  const auto it = index.targets.find(name);
+  if (it == index.targets.end()) return;
+  touched.AddAll(it->second.users);
+  touched.AddAll(it->second.failing);
+  touched.AddAll(it->second.reaching);
+  touched.AddAll(it->second.unanswered);
+  for (const auto& [port, ids] : it->second.pinned) touched.AddAll(ids);
+}
+
+void TouchSharers(const Estate::Index& index, const std::string& id, const std::string& cmid,
+                  Touched& touched) {
+  const auto it = index.by_cmid.find(cmid);
+  if (it == index.by_cmid.end()) return;
+  // The first of those that share an id speaks of all, all others of the first only: a crowd of
+  // clones that comes one by one costs each of them once.
+  const Ids& sharing = it->second;
+  if (id <= *sharing.begin()) {
+    touched.AddAll(sharing);
+  } else {
+    touched.Add(*sharing.begin());
+  }
 }
 
 // Those whose findings speak of a machine that came, went or changed its identity.
-void TouchOthers(const Estate::Index& index, const std::string& id, const Identity& identity,
+void TouchOthers(const Estate::Index& index, const std::string& id, const Statements& said,
                  Touched& touched) {
-  if (const auto it = index.by_cmid.find(identity.cmid); it != index.by_cmid.end()) {
-    // The first of those that share an id speaks of all, all others of the first only: a crowd of
-    // clones that comes one by one costs each of them once.
-    const Ids& sharing = it->second;
-    if (id <= *sharing.begin()) {
-      touched.AddAll(sharing);
-    } else {
-      touched.Add(*sharing.begin());
+  for (const Statement& one : said) {
+    if (one.kind == Kind::kMachineId) TouchSharers(index, id, one.key, touched);
+    if (one.kind != Kind::kName) continue;
+    touched.AddAllAt(index.named_clones, ShortName(one.key));
+    TouchTarget(index, one.key, touched);
+    if (const auto alias = index.aliases.find(one.key); alias != index.aliases.end()) {
+      for (const auto& [target, answers] : alias->second) TouchTarget(index, target, touched);
     }
-  }
-  for (const std::string& name : identity.names) {
-    if (const auto named = index.named_clones.find(ShortName(name));
-        named != index.named_clones.end())
-      touched.AddAll(named->second);
-    const auto it = index.targets.find(name);
-    if (it == index.targets.end()) continue;
-    touched.AddAll(it->second.users);
-    touched.AddAll(it->second.failing);
-    touched.AddAll(it->second.reaching);
-    touched.AddAll(it->second.unanswered);
-    for (const auto& [port, ids] : it->second.pinned) touched.AddAll(ids);
   }
 }
 
-constexpr int kEnough = 25;  // more in a pool changes nothing for anybody
+// Those hosts whose findings look at this target.
+void TouchOwners(const Estate::Index& index, const Statement& said, Touched& touched) {
+  if (!said.OfTarget()) return;
+  const auto named = index.by_name.find(said.key);
+  if (named == index.by_name.end()) return;
+  for (const std::string& owner : named->second) {
+    if (index.hosts.contains(owner)) touched.Add(owner);
+  }
+}
 
-// What others' findings say of one machine's domains.
+std::optional<int> Highest(const std::map<int, uint32_t>& counts) {
+  return counts.empty() ? std::nullopt : std::optional(counts.rbegin()->first);
+}
+
+// What others' findings say of one domain.
 struct ZoneView {
   bool served = false, unserved = false;
   size_t mak_users = 0;
@@ -290,117 +123,82 @@ struct ZoneView {
 };
 using ZoneViews = std::map<std::string, ZoneView>;
 
-// The domains that a machine speaks of or belongs to.
-void AddDomains(const MachineState& machine, ZoneViews& views) {
-  if (machine.names.has_value()) {
-    for (const v1::SrvAnswer& answer : machine.names->answers()) views[DomainOf(answer.name())];
-  }
-  for (std::string& domain : DomainsOf(machine)) views[std::move(domain)];
-  for (std::string& domain : PublishedDomainsOf(machine)) views[std::move(domain)];
-}
-
-std::optional<int> BestCount(const Estate::Index& index, const Ids& hosts) {
-  std::optional<int> best;
-  for (const std::string& id : hosts) {
-    const MachineState& host = *index.machines.at(id);
-    if (!host.host.has_value() || !host.host->has_current_count()) continue;
-    const int count = std::clamp(host.host->current_count(), 0, kEnough);
-    best = std::max(best.value_or(0), count);
-  }
-  return best;
-}
-
-void View(Estate::Index& index, ZoneViews& views) {
-  for (auto& [domain, view] : views) {
-    const auto it = index.zones.find(domain);
-    view = ZoneView();
-    if (it == index.zones.end()) continue;
+// Of the domains that the difference speaks of.
+ZoneViews ViewsOf(const Estate::Index& index, const News& news) {
+  ZoneViews views;
+  news.ForEachDifference([&](const Statement& said) {
+    if (!said.OfZone()) return;
+    ZoneView& view = views[said.key];
+    const auto it = index.zones.find(said.key);
+    if (it == index.zones.end()) return;
     const Zone& zone = it->second;
-    view = {zone.served > 0, !zone.unserved.empty(),
-            std::min<size_t>(zone.mak_users.size(), kEnough), zone.best_count};
-  }
+    view = {zone.served > 0, !zone.unserved.empty(), std::min(zone.mak_users.size(), kEnough),
+            Highest(zone.counts)};
+  });
+  return views;
 }
 
-void UpdateZones(Estate::Index& index, const ZoneViews& before, bool host_changed,
-                 Touched& touched) {
-  if (host_changed) {
-    for (const auto& [domain, view] : before) {
-      if (const auto it = index.zones.find(domain); it != index.zones.end())
-        it->second.best_count = BestCount(index, it->second.hosts);
-    }
-  }
-  ZoneViews after = before;
-  View(index, after);
-  for (const auto& [domain, view] : before) {
-    const ZoneView& now = after.at(domain);
+void TouchZones(const Estate::Index& index, const ZoneViews& before, const ZoneViews& after,
+                Touched& touched) {
+  for (const auto& [domain, was] : before) {
+    const ZoneView& is = after.at(domain);
     const auto it = index.zones.find(domain);
-    if (view == now || it == index.zones.end()) continue;
-    if (view.served != now.served) touched.AddAll(it->second.unserved);
-    if (view.served != now.served || view.unserved != now.unserved)
-      touched.AddAll(it->second.hosts);
-    if (view.best_count != now.best_count || view.mak_users != now.mak_users)
+    if (was == is || it == index.zones.end()) continue;
+    if (was.served != is.served) touched.AddAll(it->second.unserved);
+    if (was.served != is.served || was.unserved != is.unserved) touched.AddAll(it->second.hosts);
+    if (was.best_count != is.best_count || was.mak_users != is.mak_users)
       touched.AddAll(it->second.mak_users);
   }
 }
 
-// What a host says of clients that it rejected, and with which key it activates.
-struct HostWord {
-  absl::btree_set<std::tuple<std::string, uint32_t, int64_t>> rejected;
-  absl::btree_set<std::string> pids;
-};
-
-HostWord WordOf(const MachineState& machine) {
-  HostWord word;
-  if (machine.licensing.has_value()) {
-    for (const v1::Product& product : machine.licensing->products()) {
-      if (ChannelOf(product) == Channel::kKmsHost) word.pids.insert(product.extended_pid());
-    }
-  }
-  if (!machine.host.has_value()) return word;
-  for (const v1::RequestSummary& request : machine.host->requests()) {
-    if (request.last_error() == 0) continue;
-    word.rejected.emplace(absl::AsciiStrToLower(request.client_machine_id()), request.last_error(),
-                          request.last_at().seconds());
-  }
-  return word;
-}
-
-void TouchByWord(const Estate::Index& index, const HostWord& was, const HostWord& is,
-                 Touched& touched) {
-  const auto touch = [&](const HostWord& one, const HostWord& other) {
-    for (const auto& row : one.rejected) {
-      if (other.rejected.contains(row)) continue;
-      const auto it = index.by_cmid.find(std::get<0>(row));
-      if (it != index.by_cmid.end()) touched.AddAll(it->second);
-    }
-  };
-  touch(was, is);
-  touch(is, was);
-  if (was.pids == is.pids) return;
+// Those who look at what a host says of them, or at its key.
+void TouchByHost(const Estate::Index& index, const News& news, Touched& touched) {
+  bool keys_differ = false;
+  news.ForEachDifference([&](const Statement& said) {
+    if (said.kind == Kind::kRejected) touched.AddAllAt(index.by_cmid, said.key);
+    keys_differ = keys_differ || said.kind == Kind::kHostKey;
+  });
+  if (!keys_differ) return;
+  news.ForEach([&](const Statement& said) {
+    if (said.kind == Kind::kHostPid) touched.AddAllAt(index.pid_users, said.key);
+  });
+  // Who was activated by a key that no host has is told which keys there are.
   for (const auto& [pid, users] : index.pid_users) {
-    const auto changed = [&](const std::string& full) { return PidKey(full) == pid; };
-    if (!index.host_pids.contains(pid) || absl::c_any_of(was.pids, changed) ||
-        absl::c_any_of(is.pids, changed))
-      touched.AddAll(users);
+    if (!index.host_pids.contains(pid)) touched.AddAll(users);
   }
-}
-
-Pool PoolOf(const Estate::Index& index) {
-  Pool pool;
-  pool.best_count = BestCount(index, index.hosts);
-  pool.mak_users = static_cast<int>(std::min<size_t>(index.mak_users.size(), kEnough));
-  pool.directory = !index.directory_users.empty();
-  if (index.hosts.size() == 1) pool.only_host = *index.hosts.begin();
-  return pool;
 }
 
 void UpdatePool(Estate::Index& index, Touched& touched) {
-  const Pool before = std::exchange(index.pool, PoolOf(index));
-  const Pool& now = index.pool;
+  Pool now;
+  now.best_count = Highest(index.counts);
+  now.mak_users = static_cast<int>(std::min(index.mak_users.size(), kEnough));
+  now.directory = !index.directory_users.empty();
+  if (index.hosts.size() == 1) now.only_host = *index.hosts.begin();
+  const Pool before = std::exchange(index.pool, now);
   if (before.best_count != now.best_count || before.mak_users != now.mak_users)
     touched.AddAll(index.mak_users);
   if (before.directory != now.directory) touched.AddAll(index.hosts);
   if (before.only_host != now.only_host) touched.AddAll(index.without_srv);
+}
+
+void TakeIn(Estate::Index& index, const std::string& id, bool renamed, const News& news,
+            Touched& touched) {
+  const ZoneViews before = ViewsOf(index, news);
+  for (const Statement& said : news.gone) Put(index, id, said, Wire::kRemove);
+  for (const Statement& said : news.come) Put(index, id, said, Wire::kAdd);
+  bool other_identity = renamed;
+  news.ForEachDifference([&](const Statement& said) {
+    other_identity = other_identity || said.OfIdentity();
+    TouchOwners(index, said, touched);
+  });
+  if (other_identity) {
+    news.ForEach([&](const Statement& said) { TouchOwners(index, said, touched); });
+    TouchOthers(index, id, news.before, touched);
+    TouchOthers(index, id, news.now, touched);
+  }
+  TouchZones(index, before, ViewsOf(index, news), touched);
+  TouchByHost(index, news, touched);
+  UpdatePool(index, touched);
 }
 
 }  // namespace
@@ -410,34 +208,29 @@ Estate::~Estate() = default;
 Estate::Estate(Estate&&) noexcept = default;
 Estate& Estate::operator=(Estate&&) noexcept = default;
 
-std::vector<std::string> Estate::Upsert(MachineState state) {
-  Touched touched;
-  touched.Add(state.id);
-  std::unique_ptr<MachineState>& slot = index_->machines[state.id];
-  const std::optional<Identity> was =
-      slot == nullptr ? std::nullopt : std::optional(IdentityOf(*slot));
-  ZoneViews zones;
-  HostWord word;
-  bool host_changed = IsKmsHost(state);
-  AddDomains(state, zones);
+std::vector<std::string> Estate::Update(absl::string_view id,
+                                        absl::FunctionRef<void(MachineState& state)> change) {
+  std::unique_ptr<MachineState>& slot = index_->machines[id];
+  Statements before;
+  std::string name;
   if (slot != nullptr) {
-    AddDomains(*slot, zones);
-    word = WordOf(*slot);
-    host_changed = host_changed || IsKmsHost(*slot);
+    before = StatementsOf(*slot);
+    name = slot->name;
+  } else {
+    slot = std::make_unique<MachineState>();
+    slot->id = std::string(id);
   }
-  View(*index_, zones);
-  if (slot != nullptr) WireMachine(*index_, *slot, Wire::kRemove, touched);
-  slot = std::make_unique<MachineState>(std::move(state));
-  WireMachine(*index_, *slot, Wire::kAdd, touched);
-  const Identity is = IdentityOf(*slot);
-  if (was != is) {
-    if (was.has_value()) TouchOthers(*index_, slot->id, *was, touched);
-    TouchOthers(*index_, slot->id, is, touched);
-  }
-  UpdateZones(*index_, zones, host_changed, touched);
-  TouchByWord(*index_, word, WordOf(*slot), touched);
-  UpdatePool(*index_, touched);
+  change(*slot);
+  Touched touched;
+  touched.Add(slot->id);
+  TakeIn(*index_, slot->id, slot->name != name, News(std::move(before), StatementsOf(*slot)),
+         touched);
   return touched.Take();
+}
+
+std::vector<std::string> Estate::Upsert(MachineState state) {
+  const std::string id = state.id;
+  return Update(id, [&](MachineState& slot) { slot = std::move(state); });
 }
 
 std::vector<std::string> Estate::Remove(absl::string_view id) {
@@ -447,14 +240,7 @@ std::vector<std::string> Estate::Remove(absl::string_view id) {
   if (it == index_->machines.end()) return touched.Take();
   const std::unique_ptr<MachineState> gone = std::move(it->second);
   index_->machines.erase(it);
-  ZoneViews zones;
-  AddDomains(*gone, zones);
-  View(*index_, zones);
-  WireMachine(*index_, *gone, Wire::kRemove, touched);
-  TouchOthers(*index_, gone->id, IdentityOf(*gone), touched);
-  UpdateZones(*index_, zones, IsKmsHost(*gone), touched);
-  TouchByWord(*index_, WordOf(*gone), HostWord(), touched);
-  UpdatePool(*index_, touched);
+  TakeIn(*index_, gone->id, true, News(StatementsOf(*gone), {}), touched);
   return touched.Take();
 }
 

@@ -32,6 +32,12 @@ FindingBuilder& AddAttempt(FindingBuilder& builder, const Facts& facts) {
   return builder;
 }
 
+FindingBuilder& AddRejection(FindingBuilder& builder, const Facts& facts) {
+  if (facts.rejected == nullptr) return builder;
+  return builder.Saw(absl::StrCat("event 12290 on ", facts.host_machine->name), "error",
+                     ErrorText(facts.rejected->last_error()), &facts.rejected->last_at());
+}
+
 FindingBuilder& AddError(FindingBuilder& builder, const Facts& facts) {
   if (facts.attempt_error == 0 && facts.state_error != 0)
     return builder.Saw("licensing", "status_reason", ErrorText(facts.state_error));

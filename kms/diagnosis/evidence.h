@@ -18,7 +18,9 @@ FindingBuilder About(absl::string_view code, const Facts& facts, const v1::Produ
 
 // The newest attempt, if it failed.
 FindingBuilder& AddAttempt(FindingBuilder& builder, const Facts& facts);
-// That, or else the error that the state names.
+// With which its host rejected it, if only the host's log tells.
+FindingBuilder& AddRejection(FindingBuilder& builder, const Facts& facts);
+// The newest attempt, or else the error that the state names.
 FindingBuilder& AddError(FindingBuilder& builder, const Facts& facts);
 
 // The first product (no add-on) for which `fits` says yes.

@@ -2,6 +2,8 @@
 #include "kms/diagnosis/facts.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <initializer_list>
 
 #include "absl/algorithm/container.h"
@@ -129,6 +131,42 @@ bool IsNonGenuine(uint32_t error) {
 }
 bool IsHardwareChanged(uint32_t error) { return OneOf(error, {0xC004F00F, 0x4004F00D}); }
 
+namespace {
+
+bool IsPublicV4(absl::string_view host) {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  char rest = 0;
+  if (std::sscanf(std::string(host).c_str(), "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &rest) != 4)
+    return false;
+  const bool is_private = a == 0 || a == 10 || a == 127 || (a == 172 && b >= 16 && b <= 31) ||
+                          (a == 192 && b == 168) || (a == 169 && b == 254) ||
+                          (a == 100 && b >= 64 && b <= 127);
+  return !is_private && a < 224;
+}
+
+// Global unicast is 2000::/3; an address that only holds an IPv4 one is as public as that.
+bool IsPublicV6(absl::string_view host) {
+  if (absl::ConsumePrefix(&host, "[")) host = host.substr(0, host.find(']'));
+  if (const size_t mapped = host.rfind(':');
+      absl::StartsWithIgnoreCase(host, "::ffff:") && absl::StrContains(host, '.'))
+    return IsPublicV4(host.substr(mapped + 1));
+  const absl::string_view first = host.substr(0, host.find(':'));
+  uint32_t group = 0;
+  return first.size() == 4 && absl::SimpleHexAtoi(first, &group) && group >> 13 == 1;
+}
+
+}  // namespace
+
+bool IsPublicAddress(absl::string_view host) {
+  const bool v6 = absl::c_count(host, ':') > 1;
+  return v6 ? IsPublicV6(host) : IsPublicV4(host);
+}
+
+int64_t RightTime(const MachineState& machine, const google::protobuf::Timestamp& at) {
+  const int64_t ahead = machine.os.has_value() ? machine.os->clock_skew_minutes() : 0;
+  return at.seconds() - ahead * 60;
+}
+
 std::string Hex(uint32_t code) { return absl::StrFormat("0x%08X", code); }
 
 Facts::Facts(const Estate& the_estate, const MachineState& the_machine,
@@ -179,7 +217,7 @@ void Facts::LookAtClient(const v1::KmsClientSection& client) {
 
 void Facts::LookAtHost() {
   if (host_name.empty()) return;
-  host_machine = estate.FindByHostName(host_name);
+  host_machine = FindHost(estate, host_name);
   const v1::Probe* probe = ProbeOf(host_name, host_port);
   host_alive = probe != nullptr && probe->result() == v1::PROBE_RESULT_KMS;
   // Who is not pinned goes on to the next host that DNS names.
@@ -188,7 +226,31 @@ void Facts::LookAtHost() {
       return other.result() == v1::PROBE_RESULT_KMS;
     });
   }
-  host_dead = !host_alive && (probe != nullptr || Shows(&IsNoContact));
+  if (host_machine != nullptr && host_machine->host.has_value())
+    LookAtHostsLog(*host_machine->host);
+  host_dead = !host_alive && rejected == nullptr && (probe != nullptr || Shows(&IsNoContact));
+}
+
+// A client that hears nothing does not know that it was rejected; event 12290 of its machine id,
+// near the time of its attempt, does.
+void Facts::LookAtHostsLog(const v1::KmsHostSection& log) {
+  constexpr int64_t kNear = 3600;  // the clocks may differ, and clients try again
+  if (attempt == nullptr || !attempt->has_at()) return;
+  const bool unanswered = attempt_error == 0 && attempt->has_answered() && !attempt->answered();
+  if (!IsNoContact(attempt_error) && !unanswered) return;
+  const std::string& cmid = attempt->client_machine_id().empty()
+                                ? machine.client->client_machine_id()
+                                : attempt->client_machine_id();
+  if (!IsMachineId(cmid)) return;
+  const auto sharing = index.by_cmid.find(absl::AsciiStrToLower(cmid));
+  if (sharing != index.by_cmid.end() && sharing->second.size() > 1) return;
+  const int64_t at = RightTime(machine, attempt->at());
+  for (const v1::RequestSummary& request : log.requests()) {
+    if (request.last_error() == 0 || !request.has_last_at() || request.machine_names_size() > 1 ||
+        !absl::EqualsIgnoreCase(request.client_machine_id(), cmid))
+      continue;
+    if (std::abs(request.last_at().seconds() - at) <= kNear) rejected = &request;
+  }
 }
 
 uint32_t Facts::build() const {

@@ -49,6 +49,12 @@ bool IsWrongKeyForEdition(uint32_t error);
 bool IsNonGenuine(uint32_t error);
 bool IsHardwareChanged(uint32_t error);
 
+// By its form: a name is not one, nor are private, local and unassigned ones.
+bool IsPublicAddress(absl::string_view host);
+
+// When something happened by the right clock, as far as it is known how wrong this machine's is.
+int64_t RightTime(const MachineState& machine, const google::protobuf::Timestamp& at);
+
 struct Facts {
   Facts(const Estate& estate, const MachineState& machine, const v1::Policy& policy,
         absl::Time now);
@@ -71,6 +77,8 @@ struct Facts {
   const v1::ActivationAttempt* attempt = nullptr;
   uint32_t attempt_error = 0;  // of it; 0: none, or it succeeded
   uint32_t state_error = 0;    // that an unlicensed product names; often wraps the attempt's
+  // What its host's log says of this attempt, if the host rejected it and the client does not know.
+  const v1::RequestSummary* rejected = nullptr;
 
   // The host this client uses: pinned, or of its newest attempt, or found through DNS. Empty: not
   // known.
@@ -87,8 +95,9 @@ struct Facts {
   bool licensed() const {
     return primary != nullptr && primary->status() == v1::LICENSE_STATUS_LICENSED;
   }
-  // Does what went wrong fit? The newest attempt knows it better than the state.
+  // Does what went wrong fit? The host knows it best, and the newest attempt better than the state.
   bool Shows(bool (*fits)(uint32_t error)) const {
+    if (rejected != nullptr) return fits(rejected->last_error());
     return attempt_error != 0 ? fits(attempt_error) : state_error != 0 && fits(state_error);
   }
   // Is the host that it uses one that the estate knows as a KMS host?
@@ -100,6 +109,7 @@ struct Facts {
   void LookAtLicensing();
   void LookAtClient(const v1::KmsClientSection& client);
   void LookAtHost();
+  void LookAtHostsLog(const v1::KmsHostSection& log);
 };
 
 std::string Hex(uint32_t code);  // "0xC004F074"

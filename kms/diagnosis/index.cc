@@ -8,10 +8,12 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/civil_time.h"
 #include "kms/diagnosis/facts.h"
 
 namespace keymedic::kms {
@@ -37,7 +39,7 @@ bool Target::empty() const {
 }
 
 bool Zone::empty() const {
-  return served == 0 && unserved.empty() && hosts.empty() && mak_users.empty();
+  return served == 0 && unserved.empty() && hosts.empty() && mak_users.empty() && counts.empty();
 }
 
 bool IsMachineId(absl::string_view id) {
@@ -106,6 +108,19 @@ std::vector<const Target*> Estate::Index::TargetsOf(const MachineState& machine)
   return out;
 }
 
+const MachineState* FindHost(const Estate& estate, absl::string_view host) {
+  if (const MachineState* machine = estate.FindByHostName(host)) return machine;
+  const auto target = estate.index().targets.find(HostKey(host));
+  if (target == estate.index().targets.end()) return nullptr;
+  const MachineState* found = nullptr;
+  for (const auto& [address, answers] : target->second.addresses) {
+    const MachineState* machine = estate.FindByHostName(address);
+    if (machine == nullptr || (found != nullptr && machine != found)) return nullptr;
+    found = machine;
+  }
+  return found;
+}
+
 const v1::ActivationAttempt* CurrentAttempt(const v1::KmsClientSection& client) {
   if (client.attempts().empty()) return nullptr;
   const v1::ActivationAttempt& newest = client.attempts(0);
@@ -159,6 +174,17 @@ std::string PidKey(absl::string_view extended_pid) {
   if (!is_pid) return "";
   fields.resize(kFields);
   return absl::StrJoin(fields, "-");
+}
+
+// It ends with the day of the year in three digits and the year in four.
+std::optional<int64_t> PidDay(absl::string_view extended_pid) {
+  const absl::string_view last = extended_pid.substr(extended_pid.rfind('-') + 1);
+  uint32_t day = 0, year = 0;
+  if (last.size() != 7 || !absl::SimpleAtoi(last.substr(0, 3), &day) ||
+      !absl::SimpleAtoi(last.substr(3), &year) || day == 0 || day > 366 || year < 1970)
+    return std::nullopt;
+  return absl::ToUnixSeconds(
+      absl::FromCivil(absl::CivilDay(year, 1, 1) + (day - 1), absl::UTCTimeZone()));
 }
 
 std::string ShortName(absl::string_view name) {

@@ -35,18 +35,18 @@ struct Target {
   std::map<std::string, uint32_t> addresses;  // that answers give for it -> how many do
   Ids users;                                  // clients that use this host
   // Families of client keys (kms/data/sku_ids.csv) that wait for this host -> how many products.
-  std::map<absl::string_view, uint32_t> waiting;
+  std::map<std::string, uint32_t> waiting;
 
   bool empty() const;
 };
 
 // One DNS domain: what name servers say of its SRV name, and who belongs to it.
 struct Zone {
-  uint32_t served = 0;            // how many machines are told of records
-  Ids unserved;                   // they are told that there is none
-  Ids hosts;                      // KMS hosts that publish there: by their domain, or their list
-  Ids mak_users;                  // machines on a MAK that would look for a host there
-  std::optional<int> best_count;  // the highest count of its hosts, at most 25
+  uint32_t served = 0;             // how many machines are told of records
+  Ids unserved;                    // they are told that there is none
+  Ids hosts;                       // KMS hosts that publish there: by their domain, or their list
+  Ids mak_users;                   // machines on a MAK that would look for a host there
+  std::map<int, uint32_t> counts;  // of its hosts, at most 25 -> how many have it
 
   bool empty() const;
 };
@@ -66,14 +66,17 @@ struct Estate::Index {
   absl::flat_hash_map<std::string, Ids> by_cmid;                             // lower case
   absl::flat_hash_map<std::string, Ids> by_name;  // as NamesOf gives them
   absl::flat_hash_map<std::string, Target> targets;
-  Ids hosts;                                                  // KMS hosts
-  Ids directory_users;                                        // activated by the directory
-  Ids mak_users;                                              // on a MAK
-  Ids without_srv;                                            // told that there is no SRV record
+  Ids hosts;                       // KMS hosts
+  Ids directory_users;             // activated by the directory
+  Ids mak_users;                   // on a MAK
+  std::map<int, uint32_t> counts;  // of hosts, at most 25 -> how many have it
+  Ids without_srv;                 // told that there is no SRV record
   absl::btree_set<std::pair<int64_t, std::string>> expiries;  // licensed until; seconds and id
   absl::flat_hash_map<std::string, Zone> zones;               // by domain, lower case
   // Extended PIDs as PidKey gives them: of whose host key, and of whose last activation.
   absl::flat_hash_map<std::string, Ids> host_pids, pid_users;
+  // Addresses that answers give, and for which target -> how many answers do.
+  absl::flat_hash_map<std::string, std::map<std::string, uint32_t>> aliases;
   // Hosts whose events show several names with one machine id, by each of these names, short.
   absl::flat_hash_map<std::string, Ids> named_clones;
   Pool pool;
@@ -81,6 +84,10 @@ struct Estate::Index {
   // All that others see of this machine, under each of its names.
   std::vector<const Target*> TargetsOf(const MachineState& machine) const;
 };
+
+// The machine that a client means by this name: one that is called so, or the one whose address
+// name servers give for it. Null if none or several fit.
+const MachineState* FindHost(const Estate& estate, absl::string_view host);
 
 // The client's newest attempt, unless it was activated after it: then it tells nothing any more.
 const v1::ActivationAttempt* CurrentAttempt(const v1::KmsClientSection& client);
@@ -97,6 +104,8 @@ std::vector<std::string> DomainsOf(const MachineState& client);
 std::vector<std::string> PublishedDomainsOf(const MachineState& host);
 // The part of an extended PID that stays what it is as long as the host key does; empty: none.
 std::string PidKey(absl::string_view extended_pid);
+// The day on which the key of an extended PID was activated, in seconds; absent: not known.
+std::optional<int64_t> PidDay(absl::string_view extended_pid);
 // "PC-1.contoso.example" -> "pc-1".
 std::string ShortName(absl::string_view name);
 

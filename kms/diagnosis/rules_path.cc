@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Clients: the way to the host, and what it answers.
-#include <cstdio>
+#include <algorithm>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
@@ -15,10 +16,13 @@ bool AsksAHost(const Facts& facts) {
   return facts.is_kms_client && !facts.is_host && ProductOffKms(facts) == nullptr;
 }
 
-bool IsCloud(const Facts& facts) {
-  return !CloudOfHost(facts.host_name).empty() ||
-         !CloudOfHost(facts.machine.client->host_address()).empty();
+// The cloud whose own endpoint this client asks; "" if it is none.
+absl::string_view CloudOf(const Facts& facts) {
+  if (const absl::string_view cloud = CloudOfHost(facts.host_name); !cloud.empty()) return cloud;
+  return facts.machine.client.has_value() ? CloudOfHost(facts.machine.client->host_address()) : "";
 }
+
+bool IsCloud(const Facts& facts) { return !CloudOf(facts).empty(); }
 
 Found HostOverride(const Facts& facts) {
   if (!facts.pinned || facts.is_host || IsCloud(facts)) return std::nullopt;
@@ -33,28 +37,19 @@ Found HostOverride(const Facts& facts) {
   return builder.Build();
 }
 
-bool IsPublicAddress(absl::string_view host) {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  char rest = 0;
-  if (std::sscanf(std::string(host).c_str(), "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &rest) != 4)
-    return false;
-  const bool is_private = a == 0 || a == 10 || a == 127 || (a == 172 && b >= 16 && b <= 31) ||
-                          (a == 192 && b == 168) || (a == 169 && b == 254) ||
-                          (a == 100 && b >= 64 && b <= 127);
-  return !is_private;
+bool IsAllowed(const Facts& facts, absl::string_view host, const MachineState* machine) {
+  if (IsSanctioned(facts.policy, host)) return true;
+  // By another of its names, or by its address.
+  return machine != nullptr && absl::c_any_of(NamesOf(*machine), [&](const std::string& name) {
+           return IsSanctioned(facts.policy, name);
+         });
 }
 
 Found HostUnsanctioned(const Facts& facts) {
   if (facts.host_name.empty() || facts.is_host || IsCloud(facts)) return std::nullopt;
   const v1::KmsClientSection& client = *facts.machine.client;
   const bool listed = !facts.policy.kms_hosts().empty();
-  bool allowed = IsSanctioned(facts.policy, facts.host_name);
-  if (!allowed && facts.host_machine != nullptr) {
-    // By another of its names, or by its address.
-    allowed = absl::c_any_of(NamesOf(*facts.host_machine), [&](const std::string& name) {
-      return IsSanctioned(facts.policy, name);
-    });
-  }
+  const bool allowed = IsAllowed(facts, facts.host_name, facts.host_machine);
   const bool is_public = IsPublicAddress(facts.host_name) || IsPublicAddress(client.host_address());
   if (listed ? allowed : !is_public || facts.uses_known_host()) return std::nullopt;
   // A host that does not answer is a stale setting, not a rogue one.
@@ -63,7 +58,63 @@ Found HostUnsanctioned(const Facts& facts) {
   builder.Saw("kms_client", facts.pinned ? "registered_host" : "host", facts.host_name);
   if (!client.host_address().empty())
     builder.Saw("kms_client", "host_address", client.host_address());
+  if (!client.host_extended_pid().empty())
+    builder.Saw("kms_client", "host_extended_pid", client.host_extended_pid());
   return builder.Build();
+}
+
+// The extended PIDs of the host keys of a machine that are known.
+std::vector<absl::string_view> HostPidsOf(const MachineState& machine) {
+  std::vector<absl::string_view> pids;
+  if (!machine.licensing.has_value()) return pids;
+  for (const v1::Product& product : machine.licensing->products()) {
+    if (ChannelOf(product) == Channel::kKmsHost && !PidKey(product.extended_pid()).empty())
+      pids.push_back(product.extended_pid());
+  }
+  return pids;
+}
+
+// Had every key of this host been there when the client was activated? A key that came later may
+// have replaced the one that activated it.
+bool HadItsKeys(const MachineState& host, int64_t activated) {
+  const std::vector<absl::string_view> pids = HostPidsOf(host);
+  return !pids.empty() && absl::c_all_of(pids, [&](absl::string_view pid) {
+    const std::optional<int64_t> since = PidDay(pid);
+    return since.has_value() && *since < activated;
+  });
+}
+
+// Every host that may have activated the client is known, with a key that is older than the
+// activation; so one that has none of these keys is a stranger.
+bool KnowsAllHosts(const Facts& facts, int64_t activated) {
+  if (facts.policy.kms_hosts().empty())
+    return facts.uses_known_host() && HadItsKeys(*facts.host_machine, activated);
+  return absl::c_all_of(facts.policy.kms_hosts(), [&](const std::string& name) {
+    const MachineState* host = FindHost(facts.estate, name);
+    return host != nullptr && HadItsKeys(*host, activated);
+  });
+}
+
+Found ActivatedByStranger(const Facts& facts) {
+  if (!facts.machine.client.has_value() || facts.is_host || IsCloud(facts)) return std::nullopt;
+  const v1::KmsClientSection& client = *facts.machine.client;
+  const std::string pid = PidKey(client.host_extended_pid());
+  if (pid.empty() || facts.index.host_pids.contains(pid) || !client.has_last_activation_at() ||
+      !KnowsAllHosts(facts, client.last_activation_at().seconds()))
+    return std::nullopt;
+  return FindingBuilder("CLIENT_HOST_UNSANCTIONED", facts.machine)
+      .Saw("kms_client", "host_extended_pid",
+           absl::StrCat(client.host_extended_pid(), ": of no host that is known"),
+           &client.last_activation_at())
+      .Saw("licensing", "host keys that are known", absl::StrCat(facts.index.host_pids.size()))
+      .Explain("It was activated by a host whose key is none of those that are known.")
+      .Build();
+}
+
+// One of both: by the host that it names, or else by the key that activated it.
+Found Unsanctioned(const Facts& facts) {
+  Found found = HostUnsanctioned(facts);
+  return found.has_value() ? std::move(found) : ActivatedByStranger(facts);
 }
 
 bool HasNoNameServer(const Facts& facts) {
@@ -98,19 +149,62 @@ void TreatByNamingHost(const Facts& facts, FindingBuilder& builder) {
   builder.Treat("ensure_host", {{"host", name}, {"port", absl::StrCat(port)}}).Treat("activate");
 }
 
+// Is the client pinned to a domain that is known to have no record?
+bool IsLookupDomainEmpty(const Facts& facts) {
+  if (!facts.machine.client.has_value() || !facts.machine.names.has_value()) return false;
+  const std::string domain = DomainOf(facts.machine.client->lookup_domain());
+  if (domain.empty()) return false;
+  bool asked = false;
+  for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
+    if (DomainOf(answer.name()) != domain) continue;
+    if (!answer.records().empty() || (answer.error() != 0 && !IsNoSrv(answer.error())))
+      return false;
+    asked = true;
+  }
+  return asked;
+}
+
+Found LookupDomainWrong(const Facts& facts) {
+  if (facts.pinned || facts.is_host || ProductOffKms(facts) != nullptr ||
+      !IsLookupDomainEmpty(facts))
+    return std::nullopt;
+  const std::string& domain = facts.machine.client->lookup_domain();
+  FindingBuilder builder("CLIENT_LOOKUP_DOMAIN_WRONG", facts.machine);
+  builder.Saw("kms_client", "lookup_domain", domain)
+      .Saw("dns", absl::StrCat("_vlmcs._tcp.", domain), "no SRV record");
+  return AddError(builder, facts).Build();
+}
+
+// Others may be told of records where this client asked in vain.
+void AddOthersAnswers(const Facts& facts, FindingBuilder& builder) {
+  for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
+    const auto zone = facts.index.zones.find(DomainOf(answer.name()));
+    if (!answer.records().empty() || zone == facts.index.zones.end() || zone->second.served == 0)
+      continue;
+    builder.Saw("dns of other machines", answer.name(), "has records")
+        .Explain(
+            "Others are told of records in the same domain: look at the name servers that this "
+            "machine asks.");
+    return;
+  }
+}
+
 Found NoSrv(const Facts& facts) {
   if (facts.pinned || facts.is_host || ProductOffKms(facts) != nullptr || HasNoNameServer(facts))
     return std::nullopt;
   const bool asked = facts.machine.names.has_value() && !facts.machine.names->answers().empty();
-  const bool none = asked && IsToldNoSrv(*facts.machine.names);
+  const bool none = asked && (IsToldNoSrv(*facts.machine.names) || IsLookupDomainEmpty(facts));
   // What names say now is newer than what an attempt said.
   if (asked ? !none : !facts.Shows(&IsNoSrv)) return std::nullopt;
   if (asked && !facts.is_kms_client && facts.machine.licensing.has_value()) return std::nullopt;
   FindingBuilder builder("CLIENT_DNS_NO_SRV", facts.machine);
   if (asked) {
-    for (const v1::SrvAnswer& answer : facts.machine.names->answers())
+    for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
+      if (!answer.records().empty()) continue;
       builder.Saw("dns", answer.name(),
                   answer.error() == 0 ? "no SRV record" : ErrorText(answer.error()));
+    }
+    AddOthersAnswers(facts, builder);
   }
   AddError(builder, facts);
   builder.NoTreatments();
@@ -122,26 +216,42 @@ Found NoSrv(const Facts& facts) {
       .Build();
 }
 
+bool IsKeyGroup(uint32_t error) { return error == 0xC004F042 || error == 0xC004F015; }
+
 Found HostKeyMismatch(const Facts& facts) {
   Found found = OnError("CLIENT_HOST_KEY_MISMATCH", facts,
                         [](uint32_t error) { return error == 0xC004F042; });
-  if (!found.has_value()) return std::nullopt;
+  const bool told_by_host = facts.rejected != nullptr && IsKeyGroup(facts.rejected->last_error());
+  if (!found.has_value() && !told_by_host) return std::nullopt;
   // The key is the host's, never the client's own.
-  FindingBuilder builder(*std::move(found));
+  FindingBuilder builder = found.has_value()
+                               ? FindingBuilder(*std::move(found))
+                               : FindingBuilder("CLIENT_HOST_KEY_MISMATCH", facts.machine);
+  if (!found.has_value()) AddAttempt(builder, facts);
+  AddRejection(builder, facts);
   builder.NoTreatments().Why(
       "install a host key on the KMS host that covers this product, and activate it");
   if (facts.uses_known_host()) builder.Treat("ensure_host_key", {}, facts.host_machine->id);
   return builder.Build();
 }
 
+// The count that the product of an attempt asks for; 0: not known.
+uint32_t RequiredBy(const Facts& facts, const v1::ActivationAttempt& attempt) {
+  if (attempt.required_count() != 0) return attempt.required_count();
+  if (const Sku* sku = FindSku(attempt.activation_id())) return sku->required_count;
+  return facts.sku == nullptr ? 0 : facts.sku->required_count;
+}
+
 Found CountTooLow(const Facts& facts) {
   const v1::ActivationAttempt* attempt = facts.attempt;
   const bool by_code = facts.Shows([](uint32_t error) { return error == 0xC004F038; });
-  const uint32_t required = attempt == nullptr ? 0 : attempt->required_count();
+  const uint32_t required = attempt == nullptr ? 0 : RequiredBy(facts, *attempt);
   // An answer that names another reason was not about the count.
-  const bool by_answer = attempt != nullptr && facts.attempt_error == 0 && attempt->has_bound() &&
-                         !attempt->bound() && attempt->has_count() &&
-                         attempt->count() < (required == 0 ? 25 : required);
+  constexpr uint32_t kNotEnoughCount = 0x04000000;
+  const bool by_answer =
+      attempt != nullptr && facts.attempt_error == 0 && attempt->has_bound() && !attempt->bound() &&
+      ((attempt->flags() & kNotEnoughCount) != 0 ||
+       (attempt->has_count() && attempt->count() < (required == 0 ? 25 : required)));
   if (!by_code && !by_answer) return std::nullopt;
   FindingBuilder builder("CLIENT_COUNT_TOO_LOW", facts.machine);
   if (attempt != nullptr && attempt->has_count()) {
@@ -165,7 +275,7 @@ bool NoProbeReaches(const Facts& facts) {
 }
 
 bool IsSilent(const Facts& facts) {
-  if (facts.host_alive) return false;
+  if (facts.host_alive || facts.rejected != nullptr) return false;
   if (facts.Shows(&IsNoContact)) return true;
   return facts.attempt != nullptr && facts.attempt_error == 0 && facts.attempt->has_answered() &&
          !facts.attempt->answered();
@@ -187,8 +297,17 @@ Found HostUnreachable(const Facts& facts) {
   }
   AddError(builder, facts);
   builder.NoTreatments();
-  if (facts.pinned && !facts.uses_known_host() && !IsCloud(facts))
-    builder.Treat("ensure_discovery");
+  if (const absl::string_view cloud = CloudOf(facts); !cloud.empty()) {
+    const std::string advice(CloudPathAdvice(cloud));
+    return builder.Saw("cloud table", facts.host_name, absl::StrCat("the endpoint of ", cloud))
+        .Explain(absl::StrCat("The host is ", cloud,
+                              "'s own: no key, count or record of yours is "
+                              "to blame, but the way to it. ",
+                              advice))
+        .Why(advice)
+        .Build();
+  }
+  if (facts.pinned && !facts.uses_known_host()) builder.Treat("ensure_discovery");
   return builder.Treat("activate").Build();
 }
 
@@ -202,13 +321,10 @@ Found CachingOff(const Facts& facts) {
 }
 
 constexpr Rule kRules[] = {
-    {Stage::kFact, &CachingOff},
-    {Stage::kFact, &HostOverride},
-    {Stage::kCause, &HostUnsanctioned},
-    {Stage::kCause, &NoNameServer},
-    {Stage::kCause, &NoSrv},
-    {Stage::kSymptom, &HostKeyMismatch},
-    {Stage::kSymptom, &CountTooLow},
+    {Stage::kFact, &CachingOff},         {Stage::kFact, &HostOverride},
+    {Stage::kCause, &Unsanctioned},      {Stage::kCause, &NoNameServer},
+    {Stage::kCause, &LookupDomainWrong}, {Stage::kCause, &NoSrv},
+    {Stage::kSymptom, &HostKeyMismatch}, {Stage::kSymptom, &CountTooLow},
     {Stage::kSymptom, &HostUnreachable},
 };
 

@@ -41,21 +41,41 @@ Found HardwareChanged(const Facts& facts) {
   return OnError("CLIENT_HARDWARE_CHANGED", facts, &IsHardwareChanged);
 }
 
-Found ClockSkew(const Facts& facts) {
+bool IsClock(uint32_t error) { return error == 0xC004F06C; }
+
+// By how many minutes the clock is off, if that is more than the policy allows; 0: it is not, or
+// nobody measured it.
+int MinutesOff(const Facts& facts) {
+  const int off = facts.machine.os.has_value() ? facts.machine.os->clock_skew_minutes() : 0;
+  return std::abs(off) >= Or(facts.policy.clock_skew_minutes(), 60) ? off : 0;
+}
+
+// A host rejects what was sent more than four hours before or after it by its own clock.
+bool ClockStops(const Facts& facts) {
+  constexpr int kTolerated = 240;
   const bool measured = facts.machine.os.has_value() && facts.machine.os->has_clock_skew_minutes();
-  const bool skewed = measured && std::abs(facts.machine.os->clock_skew_minutes()) >=
-                                      Or(facts.policy.clock_skew_minutes(), 60);
+  const int off = MinutesOff(facts);
   // An old complaint about the clock says nothing once the clock is measured to be right.
-  const bool attempted =
-      facts.Shows([](uint32_t error) { return error == 0xC004F06C; }) && (!measured || skewed);
-  if (!skewed && !attempted) return std::nullopt;
+  return std::abs(off) >= kTolerated || (facts.Shows(&IsClock) && (!measured || off != 0));
+}
+
+Found ClockFinding(const Facts& facts) {
   FindingBuilder builder("CLIENT_CLOCK_SKEW", facts.machine);
-  if (skewed) {
+  if (const int off = MinutesOff(facts); off != 0) {
     builder.Saw("os", "clock_skew_minutes",
-                absl::StrCat(facts.machine.os->clock_skew_minutes(), " against ",
-                             facts.machine.os->clock_source()));
+                absl::StrCat(off, " against ", facts.machine.os->clock_source()));
   }
+  AddRejection(builder, facts);
   return AddError(builder, facts).Build();
+}
+
+Found ClockSkew(const Facts& facts) {
+  return ClockStops(facts) ? ClockFinding(facts) : std::nullopt;
+}
+
+// Worth saying, but not what keeps the machine from being activated.
+Found ClockDrifts(const Facts& facts) {
+  return MinutesOff(facts) != 0 && !ClockStops(facts) ? ClockFinding(facts) : std::nullopt;
 }
 
 Found ActivationTypeLimited(const Facts& facts) {
@@ -149,15 +169,11 @@ Found NotLicensed(const Facts& facts) {
 }
 
 constexpr Rule kRules[] = {
-    {Stage::kFact, &ActivationTypeLimited},
-    {Stage::kFact, &ActivatedByDirectory},
-    {Stage::kCause, &ClockSkew},
-    {Stage::kCause, &NonGenuine},
-    {Stage::kSymptom, &HardwareChanged},
-    {Stage::kGeneric, &NeverActivated},
-    {Stage::kGeneric, &GraceExpiring},
-    {Stage::kGeneric, &RenewalOverdue},
-    {Stage::kGeneric, &NotLicensed},
+    {Stage::kFact, &ActivationTypeLimited}, {Stage::kFact, &ActivatedByDirectory},
+    {Stage::kFact, &ClockDrifts},           {Stage::kCause, &ClockSkew},
+    {Stage::kCause, &NonGenuine},           {Stage::kSymptom, &HardwareChanged},
+    {Stage::kGeneric, &NeverActivated},     {Stage::kGeneric, &GraceExpiring},
+    {Stage::kGeneric, &RenewalOverdue},     {Stage::kGeneric, &NotLicensed},
 };
 
 }  // namespace
