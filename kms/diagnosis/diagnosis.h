@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -70,6 +71,10 @@ class Estate {
 
   // Ids (the machine's own first) whose DiagnoseMachine answer may have changed.
   std::vector<std::string> Upsert(MachineState state);
+  // The same in place: `change` is given the state of that id, a new one if there is none. It must
+  // not change the id.
+  std::vector<std::string> Update(absl::string_view id,
+                                  absl::FunctionRef<void(MachineState& state)> change);
   std::vector<std::string> Remove(absl::string_view id);
 
   const MachineState* Find(absl::string_view id) const;

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/diagnosis/statements.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "kms/diagnosis/facts.h"
+
+namespace keymedic::kms {
+namespace {
+
+using Kind = Statement::Kind;
+
+bool UsesDirectory(const MachineState& machine) {
+  return machine.client.has_value() &&
+         (!machine.client->activation_object().empty() ||
+          machine.client->last_activation_type() == v1::ACTIVATION_TYPE_DIRECTORY);
+}
+
+// The family of the client key of a product that waits for a host; empty: it does not, or that is
+// not known.
+absl::string_view WaitingFamily(const v1::Product& product) {
+  if (product.is_addon() || product.status() == v1::LICENSE_STATUS_LICENSED ||
+      product.status() == v1::LICENSE_STATUS_UNSPECIFIED || product.activation_id().empty() ||
+      ChannelOf(product) != Channel::kKmsClient)
+    return "";
+  const Sku* sku = FindSku(product.activation_id());
+  return sku == nullptr ? absl::string_view() : sku->family;
+}
+
+bool HasNoSrv(const MachineState& machine) {
+  if (machine.names.has_value() && IsToldNoSrv(*machine.names)) return true;
+  if (machine.licensing.has_value() && IsNoSrv(StateError(*machine.licensing))) return true;
+  return machine.client.has_value() && !machine.client->attempts().empty() &&
+         IsNoSrv(machine.client->attempts(0).error());
+}
+
+class Speaker {
+ public:
+  explicit Speaker(const MachineState& machine)
+      : machine_(machine),
+        primary_(machine.licensing.has_value() ? PrimaryProduct(*machine.licensing) : nullptr),
+        is_host_(IsKmsHost(machine)),
+        on_mak_(primary_ != nullptr && ChannelOf(*primary_) == Channel::kMak) {}
+
+  Statements Speak();
+
+ private:
+  void Say(Kind kind, std::string key = "", int64_t number = 0, std::string detail = "") {
+    said_.push_back({kind, std::move(key), std::move(detail), number});
+  }
+  void OfItself();
+  void OfItsKeys();
+  void OfNames(const v1::NamesSection& names);
+  void OfProbes(const v1::ProbesSection& probes);
+  void OfItsHost(const v1::KmsClientSection& client);
+  void AsHost();
+  void OfItsRequests(const v1::KmsHostSection& host);
+  void DropRepeated();
+
+  const MachineState& machine_;
+  const v1::Product* const primary_;
+  const bool is_host_, on_mak_;
+  Statements said_;
+};
+
+Statements Speaker::Speak() {
+  said_.reserve(24);
+  OfItself();
+  OfItsKeys();
+  if (machine_.names.has_value()) OfNames(*machine_.names);
+  if (machine_.probes.has_value()) OfProbes(*machine_.probes);
+  if (machine_.client.has_value()) OfItsHost(*machine_.client);
+  if (is_host_) AsHost();
+  if (machine_.host.has_value()) OfItsRequests(*machine_.host);
+  if (on_mak_) {
+    for (std::string& domain : DomainsOf(machine_)) Say(Kind::kZoneMak, std::move(domain));
+  }
+  std::sort(said_.begin(), said_.end());
+  DropRepeated();
+  return std::move(said_);
+}
+
+void Speaker::OfItself() {
+  int64_t place = 0;  // the first name is the one that is shown
+  std::vector<std::string> names = NamesOf(machine_);
+  for (size_t i = 0; i < names.size(); ++i) {
+    // Once each: an address may stand there twice.
+    if (std::find(names.begin(), names.begin() + i, names[i]) == names.begin() + i)
+      Say(Kind::kName, names[i], place++);
+  }
+  if (machine_.client.has_value() && IsMachineId(machine_.client->client_machine_id()))
+    Say(Kind::kMachineId, absl::AsciiStrToLower(machine_.client->client_machine_id()));
+  if (UsesDirectory(machine_)) Say(Kind::kDirectory);
+  if (on_mak_) Say(Kind::kMak);
+  if (HasNoSrv(machine_)) Say(Kind::kNoSrv);
+}
+
+void Speaker::OfItsKeys() {
+  if (primary_ != nullptr && primary_->status() == v1::LICENSE_STATUS_LICENSED &&
+      primary_->has_expires_at())
+    Say(Kind::kExpiry, "", primary_->expires_at().seconds());
+  if (!is_host_ || !machine_.licensing.has_value()) return;
+  for (const v1::Product& product : machine_.licensing->products()) {
+    if (ChannelOf(product) != Channel::kKmsHost) continue;
+    const std::string pid = PidKey(product.extended_pid());
+    if (!pid.empty()) Say(Kind::kHostPid, pid);
+    Say(Kind::kHostKey, pid, 0, product.extended_pid());
+  }
+}
+
+void Speaker::OfNames(const v1::NamesSection& names) {
+  for (const v1::SrvAnswer& answer : names.answers()) {
+    if (!answer.records().empty()) {
+      Say(Kind::kServed, DomainOf(answer.name()));
+    } else if (answer.error() == 0 || IsNoSrv(answer.error())) {
+      Say(Kind::kUnserved, DomainOf(answer.name()));
+    }
+    for (const v1::SrvRecord& record : answer.records()) {
+      const std::string target = HostKey(record.target());
+      Say(Kind::kListed, target);
+      Say(Kind::kSrvPort, target, record.port());
+      Say(Kind::kSrvZone, target, 0, HostKey(answer.name()));
+      if (record.resolved() && record.addresses().empty()) Say(Kind::kUnresolved, target);
+      for (const std::string& address : record.addresses())
+        Say(Kind::kAddress, target, 0, HostKey(address));
+    }
+  }
+}
+
+void Speaker::OfProbes(const v1::ProbesSection& probes) {
+  for (const v1::Probe& probe : probes.probes()) {
+    if (probe.result() == v1::PROBE_RESULT_UNSPECIFIED) continue;
+    Say(probe.result() == v1::PROBE_RESULT_KMS ? Kind::kReaching : Kind::kFailing,
+        HostKey(probe.host()));
+  }
+}
+
+void Speaker::OfItsHost(const v1::KmsClientSection& client) {
+  if (std::string pid = PidKey(client.host_extended_pid()); !pid.empty())
+    Say(Kind::kPidUser, std::move(pid));
+  if (const std::string& host = client.registered_host(); !host.empty()) {
+    const uint32_t port = client.registered_port();
+    Say(Kind::kPinned, HostKey(host), port == 0 ? kDefaultPort : port, host);
+  }
+  if (!is_host_) {
+    if (const absl::string_view host = HostInUse(client).first; !host.empty()) {
+      const std::string key = HostKey(host);
+      Say(Kind::kUser, key);
+      if (machine_.licensing.has_value()) {
+        for (const v1::Product& product : machine_.licensing->products()) {
+          const absl::string_view family = WaitingFamily(product);
+          if (!family.empty()) Say(Kind::kWaiting, key, 0, std::string(family));
+        }
+      }
+    }
+  }
+  if (client.attempts().empty()) return;
+  const v1::ActivationAttempt& attempt = client.attempts(0);
+  if (attempt.source_event() != 12288 || attempt.host().empty()) return;
+  const bool silent = attempt.has_answered() && !attempt.answered();
+  if (!silent && !IsNoContact(attempt.error())) return;
+  Say(Kind::kUnanswered, HostKey(attempt.host()), attempt.has_at() ? attempt.at().seconds() : -1,
+      absl::StrCat(attempt.host(), " ", attempt.client_machine_id(), " ",
+                   client.client_machine_id()));
+}
+
+void Speaker::AsHost() {
+  constexpr int kEnough = 25;  // more in a pool changes nothing for anybody
+  Say(Kind::kHost);
+  std::optional<int> count;
+  if (machine_.host.has_value() && machine_.host->has_current_count())
+    count = std::clamp(machine_.host->current_count(), 0, kEnough);
+  if (count.has_value()) Say(Kind::kCount, "", *count);
+  for (const std::string& domain : PublishedDomainsOf(machine_)) {
+    Say(Kind::kZoneHost, domain);
+    if (count.has_value()) Say(Kind::kZoneCount, domain, *count);
+  }
+}
+
+void Speaker::OfItsRequests(const v1::KmsHostSection& host) {
+  for (const v1::RequestSummary& request : host.requests()) {
+    if (request.machine_names_size() >= 2) {
+      for (const std::string& name : request.machine_names())
+        Say(Kind::kNamedClone, ShortName(name));
+    }
+    if (request.last_error() != 0)
+      Say(Kind::kRejected, absl::AsciiStrToLower(request.client_machine_id()),
+          request.last_at().seconds(), absl::StrCat(request.last_error()));
+  }
+}
+
+bool CountsAnswers(Kind kind) {
+  return kind == Kind::kSrvPort || kind == Kind::kSrvZone || kind == Kind::kAddress ||
+         kind == Kind::kWaiting;
+}
+
+void Speaker::DropRepeated() {
+  said_.erase(std::unique(said_.begin(), said_.end(),
+                          [](const Statement& a, const Statement& b) {
+                            return a == b && !CountsAnswers(a.kind);
+                          }),
+              said_.end());
+}
+
+// --- into the index ---
+
+void PutId(Ids& ids, const std::string& id, Wire wire) {
+  if (wire == Wire::kAdd) {
+    ids.insert(id);
+  } else {
+    ids.erase(id);
+  }
+}
+
+// `change` of what stands at `key`, which goes when it is empty.
+template <typename Map, typename Change>
+void At(Map& map, const typename Map::key_type& key, Change change) {
+  const auto it = map.try_emplace(key).first;
+  change(it->second);
+  if (it->second.empty()) map.erase(it);
+}
+
+template <typename Map>
+void PutIdAt(Map& map, const typename Map::key_type& key, const std::string& id, Wire wire) {
+  At(map, key, [&](Ids& ids) { PutId(ids, id, wire); });
+}
+
+template <typename Map>
+void Tally(Map& map, const typename Map::key_type& key, Wire wire) {
+  const auto it = map.try_emplace(key, 0).first;
+  it->second += wire == Wire::kAdd ? 1 : -1;
+  if (it->second == 0) map.erase(it);
+}
+
+void PutOfTarget(Target& target, const std::string& id, const Statement& said, Wire wire) {
+  switch (said.kind) {
+    case Kind::kReaching:
+      return PutId(target.reaching, id, wire);
+    case Kind::kFailing:
+      return PutId(target.failing, id, wire);
+    case Kind::kListed:
+      return PutId(target.listed_by, id, wire);
+    case Kind::kUnresolved:
+      return PutId(target.unresolved_by, id, wire);
+    case Kind::kSrvPort:
+      return Tally(target.srv_ports, static_cast<uint32_t>(said.number), wire);
+    case Kind::kSrvZone:
+      return Tally(target.zones, said.detail, wire);
+    case Kind::kAddress:
+      return Tally(target.addresses, said.detail, wire);
+    case Kind::kPinned:
+      return PutIdAt(target.pinned, static_cast<uint32_t>(said.number), id, wire);
+    case Kind::kUser:
+      return PutId(target.users, id, wire);
+    case Kind::kWaiting:
+      return Tally(target.waiting, said.detail, wire);
+    case Kind::kUnanswered:
+      return PutId(target.unanswered, id, wire);
+    default:
+      return;
+  }
+}
+
+void PutOfZone(Zone& zone, const std::string& id, const Statement& said, Wire wire) {
+  switch (said.kind) {
+    case Kind::kServed:
+      zone.served += wire == Wire::kAdd ? 1 : -1;
+      return;
+    case Kind::kUnserved:
+      return PutId(zone.unserved, id, wire);
+    case Kind::kZoneMak:
+      return PutId(zone.mak_users, id, wire);
+    case Kind::kZoneHost:
+      return PutId(zone.hosts, id, wire);
+    case Kind::kZoneCount:
+      return Tally(zone.counts, static_cast<int>(said.number), wire);
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
+Statements StatementsOf(const MachineState& machine) { return Speaker(machine).Speak(); }
+
+void Put(Estate::Index& index, const std::string& id, const Statement& said, Wire wire) {
+  if (said.OfTarget()) {
+    At(index.targets, said.key, [&](Target& target) { PutOfTarget(target, id, said, wire); });
+    if (said.kind == Kind::kAddress)
+      At(index.aliases, said.detail, [&](auto& targets) { Tally(targets, said.key, wire); });
+    return;
+  }
+  if (said.OfZone())
+    return At(index.zones, said.key, [&](Zone& zone) { PutOfZone(zone, id, said, wire); });
+  switch (said.kind) {
+    case Kind::kName:
+      return PutIdAt(index.by_name, said.key, id, wire);
+    case Kind::kMachineId:
+      return PutIdAt(index.by_cmid, said.key, id, wire);
+    case Kind::kHost:
+      return PutId(index.hosts, id, wire);
+    case Kind::kCount:
+      return Tally(index.counts, static_cast<int>(said.number), wire);
+    case Kind::kDirectory:
+      return PutId(index.directory_users, id, wire);
+    case Kind::kMak:
+      return PutId(index.mak_users, id, wire);
+    case Kind::kNoSrv:
+      return PutId(index.without_srv, id, wire);
+    case Kind::kHostPid:
+      return PutIdAt(index.host_pids, said.key, id, wire);
+    case Kind::kPidUser:
+      return PutIdAt(index.pid_users, said.key, id, wire);
+    case Kind::kNamedClone:
+      return PutIdAt(index.named_clones, said.key, id, wire);
+    case Kind::kExpiry:
+      if (wire == Wire::kAdd) {
+        index.expiries.emplace(said.number, id);
+      } else {
+        index.expiries.erase({said.number, id});
+      }
+      return;
+    default:
+      return;  // kRejected, kHostKey
+  }
+}
+
+}  // namespace keymedic::kms

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a machine's state says of itself and of others, as short statements: the form in which the
+// index takes it in and gives it up. A machine that reports again changes the index only by the
+// difference of its statements, and touches only those who look at that difference.
+//
+// Whatever a rule sees of another machine through the index stands in a statement: in its key, or
+// in its detail, which the index does not keep and whose change touches all the same.
+// Pure. The fields are those of index.h.
+#ifndef KEYMEDIC_KMS_DIAGNOSIS_STATEMENTS_H_
+#define KEYMEDIC_KMS_DIAGNOSIS_STATEMENTS_H_
+
+#include <compare>
+#include <string>
+#include <vector>
+
+#include "kms/diagnosis/index.h"
+
+namespace keymedic::kms {
+
+struct Statement {
+  enum Kind {
+    // Of itself.
+    kName,
+    kMachineId,
+    kHost,
+    kCount,
+    kDirectory,
+    kMak,
+    kNoSrv,
+    kExpiry,
+    kHostPid,
+    kPidUser,
+    // Of a target; the key is its name or address.
+    kReaching,
+    kFailing,
+    kListed,
+    kUnresolved,
+    kSrvPort,
+    kSrvZone,
+    kAddress,
+    kPinned,
+    kUser,
+    kWaiting,
+    kUnanswered,
+    // Of a DNS domain, which is the key.
+    kServed,
+    kUnserved,
+    kZoneMak,
+    kZoneHost,
+    kZoneCount,
+    // Of clients, by a name that shares a machine id.
+    kNamedClone,
+    // Not in the index, for those who look at the host itself: which machine id it rejected, and
+    // the whole extended PID of its key.
+    kRejected,
+    kHostKey,
+  };
+
+  Kind kind;
+  std::string key;
+  std::string detail;
+  int64_t number = 0;
+
+  auto operator<=>(const Statement&) const = default;
+
+  bool OfTarget() const { return kind >= kReaching && kind <= kUnanswered; }
+  bool OfZone() const { return kind >= kServed && kind <= kZoneCount; }
+  // What others' findings say of this machine.
+  bool OfIdentity() const { return kind <= kHost; }
+};
+
+// Sorted. What counts answers stands there once for each answer, all else once.
+using Statements = std::vector<Statement>;
+Statements StatementsOf(const MachineState& machine);
+
+enum class Wire { kAdd, kRemove };
+// Of the machine `id`, in or out of the index; one way for both, so that nothing stays behind.
+void Put(Estate::Index& index, const std::string& id, const Statement& statement, Wire wire);
+
+}  // namespace keymedic::kms
+
+#endif  // KEYMEDIC_KMS_DIAGNOSIS_STATEMENTS_H_
