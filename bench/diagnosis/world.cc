@@ -13,7 +13,6 @@ namespace {
 constexpr char kWindows[] = "55c92734-d682-4d71-983e-d6ec3f16059f";
 constexpr char kOffice[] = "0ff1ce15-a989-479d-af46-f275c6370663";
 constexpr char kEnterprise[] = "73111121-5638-40f6-bc11-f1d7b0d64300";
-constexpr char kHostPid[] = "03612-00206-568-001234-03-1033-20348.0000-0612026";
 constexpr size_t kLargestPool = 24'582;  // 12,290 clients for each of its two hosts, and these
 constexpr size_t kSiteSize = 500;
 
@@ -53,6 +52,11 @@ std::string MachineIdOf(size_t machine) {
   // Clones come from one image, five of them in a row of a thousand.
   const size_t first = FaultOf(machine) == Fault::kClone ? machine / 1000 * 1000 : machine;
   return absl::StrFormat("%08x-6a6a-49ec-92b8-%012x", first * 2654435761u & 0xFFFFFFFF, first);
+}
+
+// Of a host's key.
+std::string PidOf(size_t host) {
+  return absl::StrFormat("03612-00206-568-%06u-03-1033-20348.0000-0612026", host % 1'000'000);
 }
 
 // Spread over the week that a renewal takes.
@@ -195,7 +199,7 @@ v1::KmsClientSection World::Client(size_t machine, const Site& site, absl::Time 
   if (fault != Fault::kNoSrv) {
     client.set_discovered_host(host);
     client.set_discovered_port(1688);
-    client.set_host_extended_pid(kHostPid);
+    client.set_host_extended_pid(PidOf(site.first + machine % site.hosts));
   }
   v1::ActivationAttempt& attempt = *client.add_attempts();
   attempt.set_source_event(fault == Fault::kNoSrv ? 8198 : 12288);
@@ -279,8 +283,7 @@ v1::LicensingSection World::HostLicensing(size_t machine) const {
   product.set_partial_key("7XKJP");
   product.set_status(v1::LICENSE_STATUS_LICENSED);
   product.set_permanent(true);
-  product.set_extended_pid(
-      absl::StrFormat("03612-00206-568-%06u-03-1033-20348.0000-0612026", machine % 1'000'000));
+  product.set_extended_pid(PidOf(machine));
   return licensing;
 }
 

@@ -134,8 +134,7 @@ size_t ReadMention(const Lines& lines, size_t at, uint32_t heading_event, Sink& 
   const absl::string_view raw = lines[at].text;
   absl::string_view text = absl::StripAsciiWhitespace(raw);
   const bool comment = absl::StartsWith(text, "#");
-  const std::string lower = Lower(text);
-  const size_t hex = lower.find("0x");
+  const size_t hex = std::min(text.find("0x"), text.find("0X"));
   if (hex == kNone) {
     if (absl::StrContains(text, "Product activated successfully")) {
       AddAttempt(0, lines, at, sink);
@@ -143,6 +142,7 @@ size_t ReadMention(const Lines& lines, size_t at, uint32_t heading_event, Sink& 
     }
     return 0;
   }
+  const std::string lower = Lower(text);
   if (!comment && IsHypothetical(lower.substr(0, hex))) return 0;
   const absl::string_view payload = text.substr(hex);
   uint32_t id = MentionedEvent(text);
