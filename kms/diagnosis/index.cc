@@ -176,6 +176,12 @@ std::string PidKey(absl::string_view extended_pid) {
   return absl::StrJoin(fields, "-");
 }
 
+uint32_t RequiredBy(const v1::RequestSummary& request) {
+  if (request.required_count() != 0) return request.required_count();
+  const Sku* sku = FindSku(request.activation_id());
+  return sku == nullptr ? 0 : sku->required_count;
+}
+
 // It ends with the day of the year in three digits and the year in four.
 std::optional<int64_t> PidDay(absl::string_view extended_pid) {
   const absl::string_view last = extended_pid.substr(extended_pid.rfind('-') + 1);

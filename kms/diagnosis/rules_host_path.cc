@@ -128,39 +128,52 @@ Found Unreachable(const Facts& facts) {
 }
 
 // Would a request of that instant be in what is known of the host's log?
-bool LogCovers(const v1::KmsHostSection& host, int64_t at, absl::Time now) {
+bool LogCovers(const Facts& facts, int64_t at) {
   // What was sent a moment ago may come with the next report of the host.
   constexpr int64_t kReportLag = 3600;
-  const int64_t age = absl::ToUnixSeconds(now) - at;
+  const v1::KmsHostSection& host = *facts.host;
+  const int64_t age = absl::ToUnixSeconds(facts.now) - at;
   if (host.log_full() || age < kReportLag) return false;
   if (host.has_log_hours_held()) return age < int64_t{host.log_hours_held()} * 3600;
   return absl::c_any_of(host.requests(), [&](const v1::RequestSummary& request) {
-    return request.has_last_at() && request.last_at().seconds() < at;
+    return request.has_last_at() && RightTime(facts.machine, request.last_at()) < at;
   });
 }
 
-Found RequestNotSeen(const Facts& facts) {
+// Has the host an event of that machine id at that time, or later?
+bool HasArrived(const Facts& facts, absl::string_view cmid, int64_t at) {
   constexpr int64_t kNear = 3600;  // the clocks may differ, and clients try again
-  const v1::KmsHostSection* host = facts.host;
-  if (host == nullptr) return std::nullopt;
+  return absl::c_any_of(facts.host->requests(), [&](const v1::RequestSummary& request) {
+    return absl::EqualsIgnoreCase(request.client_machine_id(), cmid) &&
+           (!request.has_last_at() || RightTime(facts.machine, request.last_at()) >= at - kNear);
+  });
+}
+
+// The request of this client that the host should have seen and has not; null: none.
+const v1::ActivationAttempt* LostRequest(const Facts& facts, const MachineState& client,
+                                         std::string& cmid) {
+  const v1::ActivationAttempt& attempt = client.client->attempts(0);
+  cmid = attempt.client_machine_id().empty() ? client.client->client_machine_id()
+                                             : attempt.client_machine_id();
+  if (!attempt.has_at() || !IsMachineId(cmid)) return nullptr;
+  const int64_t at = RightTime(client, attempt.at());
+  return LogCovers(facts, at) && !HasArrived(facts, cmid, at) ? &attempt : nullptr;
+}
+
+Found RequestNotSeen(const Facts& facts) {
+  constexpr size_t kMostAsked = 64;  // one is enough, and all of a closed host's are alike
+  if (facts.host == nullptr) return std::nullopt;
   for (const Target* target : facts.index.TargetsOf(facts.machine)) {
+    size_t asked = 0;
     for (const std::string& id : target->unanswered) {
+      if (asked++ == kMostAsked) break;
       if (target->reaching.contains(id)) continue;
       const MachineState& client = *facts.estate.Find(id);
-      const v1::ActivationAttempt& attempt = client.client->attempts(0);
-      const std::string& cmid = attempt.client_machine_id().empty()
-                                    ? client.client->client_machine_id()
-                                    : attempt.client_machine_id();
-      if (!attempt.has_at() || cmid.empty()) continue;
-      const int64_t at = attempt.at().seconds();
-      if (!LogCovers(*host, at, facts.now)) continue;
-      const bool seen = absl::c_any_of(host->requests(), [&](const v1::RequestSummary& request) {
-        return absl::EqualsIgnoreCase(request.client_machine_id(), cmid) &&
-               (!request.has_last_at() || request.last_at().seconds() >= at - kNear);
-      });
-      if (seen) continue;
+      std::string cmid;
+      const v1::ActivationAttempt* lost = LostRequest(facts, client, cmid);
+      if (lost == nullptr) continue;
       return FindingBuilder("HOST_REQUEST_NOT_SEEN", facts.machine)
-          .Saw("event 12288", absl::StrCat("sent by ", client.name), attempt.host(), &attempt.at())
+          .Saw("event 12288", absl::StrCat("sent by ", client.name), lost->host(), &lost->at())
           .Saw("event 12290", "of machine id", absl::StrCat(cmid, ": none near that time"))
           .Build();
     }
@@ -189,23 +202,33 @@ std::string PublishRemedy(uint32_t error, const std::string& domain) {
   }
 }
 
+bool IsListed(const Facts& facts) {
+  return absl::c_any_of(facts.index.TargetsOf(facts.machine),
+                        [](const Target* target) { return !target->listed_by.empty(); });
+}
+
+bool IsListedIn(const Facts& facts, const std::string& domain) {
+  const std::string name = absl::StrCat("_vlmcs._tcp.", domain);
+  return absl::c_any_of(facts.index.TargetsOf(facts.machine),
+                        [&](const Target* target) { return target->zones.contains(name); });
+}
+
 Found PublishFailed(const Facts& facts) {
   if (!facts.machine.host.has_value()) return std::nullopt;
   for (const v1::DnsPublication& publication : facts.machine.host->publications()) {
     if (publication.error() == 0) continue;
-    return FindingBuilder("HOST_DNS_PUBLISH_FAILED", facts.machine)
-        .Saw("event 12293", publication.domain(), ErrorText(publication.error()),
-             publication.has_at() ? &publication.at() : nullptr)
-        .NoTreatments()
+    FindingBuilder builder("HOST_DNS_PUBLISH_FAILED", facts.machine);
+    builder.Saw("event 12293", publication.domain(), ErrorText(publication.error()),
+                publication.has_at() ? &publication.at() : nullptr);
+    if (IsListedIn(facts, DomainOf(publication.domain()))) {
+      builder.Saw("dns", absl::StrCat("_vlmcs._tcp.", publication.domain()), "names this host")
+          .Explain("A record that was there before, or was made by hand, names it all the same.");
+    }
+    return builder.NoTreatments()
         .Why(PublishRemedy(publication.error(), publication.domain()))
         .Build();
   }
   return std::nullopt;
-}
-
-bool IsListed(const Facts& facts) {
-  return absl::c_any_of(facts.index.TargetsOf(facts.machine),
-                        [](const Target* target) { return !target->listed_by.empty(); });
 }
 
 Found PublishingOff(const Facts& facts) {
@@ -220,20 +243,44 @@ Found PublishingOff(const Facts& facts) {
   return builder.Build();
 }
 
+// The host itself was told so in its own words, or others were.
+bool AddMissingRecord(const Facts& facts, const std::string& domain, FindingBuilder& builder) {
+  if (facts.machine.names.has_value()) {
+    for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
+      if (DomainOf(answer.name()) != domain) continue;
+      if (answer.error() != 0 && !IsNoSrv(answer.error())) continue;  // no answer, so not known
+      builder.Saw("dns", answer.name(),
+                  answer.records().empty()
+                      ? "no SRV record"
+                      : absl::StrCat(answer.records_size(), " records, none names this host"));
+      return true;
+    }
+  }
+  const auto zone = facts.index.zones.find(domain);
+  if (zone == facts.index.zones.end()) return false;
+  builder.Saw("dns of other machines", absl::StrCat("_vlmcs._tcp.", domain),
+              zone->second.served > 0 ? "records, and none names this host" : "no SRV record");
+  return zone->second.served > 0 || !zone->second.unserved.empty();
+}
+
+// What the host believes: it published there.
+void AddPublication(const Facts& facts, const std::string& domain, FindingBuilder& builder) {
+  for (const v1::DnsPublication& publication : facts.host->publications()) {
+    if (publication.error() != 0 || DomainOf(publication.domain()) != domain) continue;
+    builder.Saw("event 12294", publication.domain(), "published, as the host believes",
+                publication.has_at() ? &publication.at() : nullptr);
+  }
+}
+
+// No machine sees a record of this host in a domain in which it is to be found.
 Found SrvMissing(const Facts& facts) {
-  if (facts.host == nullptr || !facts.machine.names.has_value() || !facts.machine.os.has_value() ||
-      facts.machine.os->dns_domain().empty() || IsListed(facts))
-    return std::nullopt;
-  const std::string suffix = absl::StrCat(".", facts.machine.os->dns_domain());
-  for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
-    if (!absl::EndsWithIgnoreCase(answer.name(), suffix)) continue;
-    if (answer.error() != 0 && !IsNoSrv(answer.error())) continue;  // no answer, so not known
-    return FindingBuilder("HOST_SRV_MISSING", facts.machine)
-        .Saw("dns", answer.name(),
-             answer.records().empty()
-                 ? "no SRV record"
-                 : absl::StrCat(answer.records_size(), " records, none names this host"))
-        .Build();
+  if (facts.host == nullptr) return std::nullopt;
+  for (const std::string& domain : PublishedDomainsOf(facts.machine)) {
+    if (IsListedIn(facts, domain)) continue;
+    FindingBuilder builder("HOST_SRV_MISSING", facts.machine);
+    if (!AddMissingRecord(facts, domain, builder)) continue;
+    AddPublication(facts, domain, builder);
+    return builder.Build();
   }
   return std::nullopt;
 }

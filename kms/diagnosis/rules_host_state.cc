@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "kms/diagnosis/evidence.h"
 
 namespace keymedic::kms {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int kDesktopThreshold = 25;
 constexpr int kServerThreshold = 5;  // Windows Server, Office, Project and Visio
+constexpr int kCeiling = 2 * kDesktopThreshold;
 
 bool IsOffice(const Facts& facts) {
   return facts.host_product != nullptr && absl::StrContains(facts.host_product->name(), "Office");
@@ -23,49 +25,35 @@ bool IsOffice(const Facts& facts) {
 int RequiredCount(const v1::KmsHostSection& host) {
   uint32_t required = 0;
   for (const v1::RequestSummary& request : host.requests())
-    required = std::max(required, request.required_count());
+    required = std::max(required, RequiredBy(request));
   return static_cast<int>(required);
 }
 
-// The first revision of a host's build that takes the host key of a newer Windows Server. From the
-// updates that Microsoft's planning page names for hosts that are older than their clients.
-struct NeededRevision {
-  absl::string_view key_family;
-  uint32_t build, revision;
-  absl::string_view update;
-};
-constexpr NeededRevision kNeededRevisions[] = {
-    {"Windows Server 2025", 20348, 2322, "the cumulative update of 2024-02-13"},
-    {"Windows Server 2025", 17763, 5458, "the cumulative update of 2024-02-13, KB5034768"},
-    {"Windows Server 2022", 17763, 1999, "the cumulative update of 2021-06-08, KB5003646"},
-    {"Windows Server 2022", 14393, 4467, "the cumulative update of 2021-06-08, KB5003638"},
-    {"Windows Server 2019", 14393, 2641, "the cumulative update of 2018-12-03, KB4478877"},
-};
+// The family of a host key, by its activation id or else by its channel; empty: not known.
+absl::string_view HostFamilyOf(const v1::Product& product) {
+  if (const Sku* sku = FindSku(product.activation_id()))
+    return sku->role == SkuRole::kHost ? sku->family : absl::string_view();
+  return HostFamilyOfChannel(ChannelText(product));
+}
 
-const Sku* HostSku(const Facts& facts) {
-  return facts.host_product == nullptr || facts.host_product->activation_id().empty()
-             ? nullptr
-             : FindSku(facts.host_product->activation_id());
+absl::string_view HostFamilyOf(const Facts& facts) {
+  return facts.host_product == nullptr ? absl::string_view() : HostFamilyOf(*facts.host_product);
 }
 
 Found ServiceOutdated(const Facts& facts) {
-  const Sku* sku = HostSku(facts);
-  if (sku == nullptr || !facts.machine.os.has_value() || !facts.machine.os->has_revision())
+  const absl::string_view family = HostFamilyOf(facts);
+  if (family.empty() || !facts.machine.os.has_value() || !facts.machine.os->has_revision())
     return std::nullopt;
   const v1::OsSection& os = *facts.machine.os;
-  for (const NeededRevision& needed : kNeededRevisions) {
-    if (needed.key_family != sku->family || needed.build != os.build() ||
-        os.revision() >= needed.revision)
-      continue;
-    return FindingBuilder("HOST_SERVICE_OUTDATED", facts.machine)
-        .Saw("os", "build", absl::StrCat(os.build(), ".", os.revision()))
-        .Saw("licensing", "host key", std::string(sku->product))
-        .Why(absl::StrCat("install ", needed.update, " or a later one on the host (build ",
-                          needed.build, ".", needed.revision,
-                          "), then restart the Software Protection service"))
-        .Build();
-  }
-  return std::nullopt;
+  const HostSystem* needed = FindHostSystem(family, os.build());
+  if (needed == nullptr || os.revision() >= needed->revision) return std::nullopt;
+  return FindingBuilder("HOST_SERVICE_OUTDATED", facts.machine)
+      .Saw("os", "build", absl::StrCat(os.build(), ".", os.revision()))
+      .Saw("licensing", "host key", std::string(family))
+      .Why(absl::StrCat("install ", std::string(needed->update), " on the host (build ",
+                        needed->build, ".", needed->revision,
+                        "), then restart the Software Protection service"))
+      .Build();
 }
 
 Found NotLicensed(const Facts& facts) {
@@ -92,23 +80,25 @@ Found ActivationLimit(const Facts& facts) {
 Found EditionCannotHost(const Facts& facts) {
   if (facts.host_product == nullptr || !facts.machine.os.has_value()) return std::nullopt;
   const v1::OsSection& os = *facts.machine.os;
-  const Sku* sku = HostSku(facts);
-  const bool server_key = sku != nullptr && absl::StartsWith(sku->family, "Windows Server");
-  const bool client_key = sku != nullptr && !server_key && absl::StartsWith(sku->family, "Windows");
+  const absl::string_view family = HostFamilyOf(facts);
+  const bool server_key = absl::StartsWith(family, "Windows Server");
+  const bool client_key = !server_key && absl::StartsWith(family, "Windows");
   const bool azure_edition = absl::StartsWithIgnoreCase(os.edition_id(), "ServerTurbine");
   const bool wrong_kind =
       os.has_is_server() && ((server_key && !os.is_server()) || (client_key && os.is_server()));
-  if (!azure_edition && !wrong_kind) return std::nullopt;
+  const bool too_old = os.build() != 0 && os.build() < OldestBuildFor(family);
+  if (!azure_edition && !wrong_kind && !too_old) return std::nullopt;
   FindingBuilder builder("HOST_EDITION_CANNOT_HOST", facts.machine);
-  builder.Saw("os", "edition", os.edition_id());
-  if (sku != nullptr) builder.Saw("licensing", "host key", std::string(sku->product));
+  if (!os.edition_id().empty()) builder.Saw("os", "edition", os.edition_id());
+  if (too_old)
+    builder.Saw("os", "build",
+                absl::StrCat(os.build(), "; the key needs ", OldestBuildFor(family), " or later"));
+  if (!family.empty()) builder.Saw("licensing", "host key", std::string(family));
   return builder.Build();
 }
 
-Found KeyMismatch(const Facts& facts) {
-  const v1::KmsHostSection* host = facts.host;
-  if (host == nullptr) return std::nullopt;
-  for (const v1::RequestSummary& request : host->requests()) {
+Found KeyRejects(const Facts& facts) {
+  for (const v1::RequestSummary& request : facts.host->requests()) {
     if (request.last_error() != 0xC004F015 && request.last_error() != 0xC004F042) continue;
     FindingBuilder builder("HOST_KEY_MISMATCH", facts.machine);
     builder.Saw("event 12290", "error", ErrorText(request.last_error()),
@@ -120,6 +110,51 @@ Found KeyMismatch(const Facts& facts) {
     return builder.Build();
   }
   return std::nullopt;
+}
+
+// Every host key of the machine, by its family; nothing if one of them is not known.
+std::vector<absl::string_view> KnownHostFamilies(const Facts& facts) {
+  std::vector<absl::string_view> families;
+  for (const v1::Product& product : facts.machine.licensing->products()) {
+    if (ChannelOf(product) != Channel::kKmsHost) continue;
+    families.push_back(HostFamilyOf(product));
+    if (!IsHostFamilyCovered(families.back())) return {};
+  }
+  return families;
+}
+
+// The clients that use this host and are not licensed hold keys that none of its own covers.
+Found KeyCannotServe(const Facts& facts) {
+  if (!facts.machine.licensing.has_value()) return std::nullopt;
+  const std::vector<absl::string_view> families = KnownHostFamilies(facts);
+  if (families.empty()) return std::nullopt;
+  for (const Target* target : facts.index.TargetsOf(facts.machine)) {
+    for (const auto& [waiting, products] : target->waiting) {
+      if (absl::c_any_of(families, [&, &client = waiting](absl::string_view family) {
+            return HostKeyCovers(family, client);
+          }))
+        continue;
+      return FindingBuilder("HOST_KEY_MISMATCH", facts.machine)
+          .Saw("licensing", "host key", absl::StrJoin(families, ", "))
+          .Saw("licensing of clients", std::string(waiting),
+               absl::StrCat(products, " unlicensed products that ask this host"))
+          .Build();
+    }
+  }
+  return std::nullopt;
+}
+
+Found KeyMismatch(const Facts& facts) {
+  if (facts.host == nullptr) return std::nullopt;
+  Found found = KeyRejects(facts);
+  return found.has_value() ? std::move(found) : KeyCannotServe(facts);
+}
+
+// Of the machines that asked in the 30 days that a host remembers, as far as its log reaches.
+int DistinctIds(const v1::KmsHostSection& host) {
+  return static_cast<int>(absl::c_count_if(host.requests(), [](const v1::RequestSummary& request) {
+    return IsMachineId(request.client_machine_id());
+  }));
 }
 
 Found CountZero(const Facts& facts) {
@@ -146,6 +181,9 @@ Found CountTooLow(const Facts& facts) {
   if (count >= threshold) return std::nullopt;
   FindingBuilder builder("HOST_COUNT_TOO_LOW", facts.machine);
   builder.Saw("kms_host", "current_count", absl::StrCat(count, " of ", threshold));
+  if (!host->requests().empty()) {
+    builder.Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*host)));
+  }
   // Enough for servers, and nobody knows of desktops: worth a word, not a warning.
   if (known == 0 && count >= kServerThreshold) {
     builder.Severity(v1::SEVERITY_NOTICE)
@@ -154,21 +192,23 @@ Found CountTooLow(const Facts& facts) {
   return builder.Build();
 }
 
-// A machine is named in full or in short, in any case.
-bool IsSameName(absl::string_view a, absl::string_view b) {
-  return absl::EqualsIgnoreCase(a.substr(0, a.find('.')), b.substr(0, b.find('.')));
+// A machine that is known to have another id by now is no clone any more.
+bool HasOtherId(const Facts& facts, const std::string& name, const std::string& cmid) {
+  const MachineState* machine = facts.estate.FindByHostName(name);
+  return machine != nullptr && machine->client.has_value() &&
+         IsMachineId(machine->client->client_machine_id()) &&
+         !absl::EqualsIgnoreCase(machine->client->client_machine_id(), cmid);
 }
 
-// How many machines ask with this id, by their names.
-int MachinesOf(const v1::RequestSummary& request) {
-  int machines = 0;
-  for (auto name = request.machine_names().begin(); name != request.machine_names().end(); ++name) {
-    const bool again =
-        std::any_of(request.machine_names().begin(), name,
-                    [&](const std::string& before) { return IsSameName(before, *name); });
-    machines += again ? 0 : 1;
+// The machines that ask with this id: each once, in full or in short, in any case.
+std::vector<std::string> MachinesOf(const Facts& facts, const v1::RequestSummary& request) {
+  std::vector<std::string> names;
+  for (const std::string& name : request.machine_names()) {
+    const bool again = absl::c_any_of(
+        names, [&](const std::string& before) { return ShortName(before) == ShortName(name); });
+    if (!again && !HasOtherId(facts, name, request.client_machine_id())) names.push_back(name);
   }
-  return machines;
+  return names;
 }
 
 bool IsCountShort(const v1::KmsHostSection& host) {
@@ -177,15 +217,17 @@ bool IsCountShort(const v1::KmsHostSection& host) {
 }
 
 // One id, at least so many machines, and how to part them.
-Found Clones(absl::string_view code, const Facts& facts, int machines) {
+Found Clones(absl::string_view code, const Facts& facts, size_t machines) {
   const v1::KmsHostSection* host = facts.host;
   for (const v1::RequestSummary& request : host->requests()) {
-    if (!IsMachineId(request.client_machine_id()) || MachinesOf(request) < machines) continue;
+    if (!IsMachineId(request.client_machine_id()) || request.machine_names_size() < 2) continue;
+    const std::vector<std::string> names = MachinesOf(facts, request);
+    if (names.size() < machines) continue;
     FindingBuilder builder(code, facts.machine);
     builder.NoTreatments().Saw("event 12290", "one machine id", request.client_machine_id(),
                                request.has_last_at() ? &request.last_at() : nullptr);
     bool first = true;
-    for (const std::string& name : request.machine_names()) {
+    for (const std::string& name : names) {
       builder.Saw("event 12290", "used by", name);
       // The first keeps its id.
       const MachineState* clone = facts.estate.FindByHostName(name);
@@ -194,6 +236,7 @@ Found Clones(absl::string_view code, const Facts& facts, int machines) {
     }
     if (host->has_current_count())
       builder.Saw("kms_host", "current_count", absl::StrCat(host->current_count()));
+    builder.Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*host)));
     return builder
         .Why(
             "give each of the machines that are named a machine id of its own (slmgr /rearm, then "
@@ -215,11 +258,22 @@ Found ClonesAsk(const Facts& facts) {
   return Clones("CLIENT_DUPLICATE_CMID", facts, facts.host->has_current_count() ? 3 : 2);
 }
 
+// No host remembers more than that, whoever asks.
+Found CountOverCeiling(const Facts& facts) {
+  const v1::KmsHostSection* host = facts.host;
+  if (host == nullptr || host->current_count() <= kCeiling) return std::nullopt;
+  return FindingBuilder("EVIDENCE_CONTRADICTORY", facts.machine)
+      .Saw("kms_host", "current_count", absl::StrCat(host->current_count()))
+      .Saw("activation rules", "highest count of any host", absl::StrCat(kCeiling))
+      .Build();
+}
+
 Found CountSaturated(const Facts& facts) {
   const v1::KmsHostSection* host = facts.host;
   if (host == nullptr) return std::nullopt;
   const bool desktops = RequiredCount(*host) >= kDesktopThreshold;
-  if (host->current_count() != 50 && (host->current_count() != 10 || desktops)) return std::nullopt;
+  if (host->current_count() != kCeiling && (host->current_count() != 10 || desktops))
+    return std::nullopt;
   return FindingBuilder("HOST_COUNT_SATURATED", facts.machine)
       .Saw("kms_host", "current_count", absl::StrCat(host->current_count()))
       .NoTreatments()
@@ -270,7 +324,8 @@ constexpr Rule kRules[] = {
     {Stage::kFact, &KeyMismatch},       {Stage::kFact, &CountZero},
     {Stage::kFact, &CountTooLow},       {Stage::kFact, &CountStuck},
     {Stage::kFact, &ClonesAsk},         {Stage::kFact, &CountSaturated},
-    {Stage::kFact, &EventLogFull},      {Stage::kFact, &RequestsFailing},
+    {Stage::kFact, &CountOverCeiling},  {Stage::kFact, &EventLogFull},
+    {Stage::kFact, &RequestsFailing},
 };
 
 }  // namespace

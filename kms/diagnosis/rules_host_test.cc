@@ -363,10 +363,25 @@ TEST(HostRules, ClonesThatAreKnownGetNewIdsButTheFirst) {
   estate.Upsert(host);
   std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
   EXPECT_THAT(FindCode(findings, "HOST_COUNT_STUCK")->why_untreatable(), HasSubstr("/rearm"));
-  for (const char* id : {"pc-1", "pc-3"}) estate.Upsert(HealthyClient(id));
+  for (const char* id : {"pc-1", "pc-3"}) {
+    MachineState clone = HealthyClient(id);
+    clone.client->set_client_machine_id("X");
+    estate.Upsert(clone);
+  }
   findings = Diagnose(estate, "kms1");
+  ASSERT_NE(FindCode(findings, "HOST_COUNT_STUCK"), nullptr);
   EXPECT_THAT(Treatments(*FindCode(findings, "HOST_COUNT_STUCK")),
               ElementsAre("reset_machine_id@pc-3", "activate@pc-3"));
+}
+
+TEST(HostRules, WhoHasAnotherIdByNowIsNoClone) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 1);
+  AddRequest(host, "x", {"pc-1", "pc-2"});
+  estate.Upsert(host);
+  EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_STUCK"), v1::SEVERITY_CRITICAL);
+  EXPECT_THAT(estate.Upsert(HealthyClient("pc-2")), ElementsAre("pc-2", "kms1"));
+  EXPECT_EQ(SeverityOf(estate, "HOST_COUNT_STUCK"), v1::SEVERITY_UNSPECIFIED);
 }
 
 TEST(HostRules, PublishFailedNamesThePermission) {
