@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/product_key.h"
-#include "kms/readers/join.h"
 #include "kms/readers/readers.h"
 
 namespace keymedic::kms {
@@ -50,7 +50,8 @@ bool TellsHealth(const readers::Machine& machine, bool all_read) {
   if (state.client && !state.client->attempts().empty()) {
     const v1::ActivationAttempt& newest = state.client->attempts(0);
     if (newest.error() != 0 || (newest.has_bound() && !newest.bound())) return false;
-    successes = newest.has_error();
+    // A request that was sent tells nothing of what became of it.
+    successes = newest.has_error() && (newest.source_event() != 12288 || newest.bound());
   }
   if (state.licensing) {
     for (const v1::Observation& observation : state.licensing->observations()) {
@@ -69,49 +70,132 @@ bool TellsHealth(const readers::Machine& machine, bool all_read) {
   return successes || (machine.licensing_events && all_read) || HasRecords(state);
 }
 
-}  // namespace
-
-void CaptureSet::Add(absl::string_view file, absl::string_view content) {
-  const std::string name = RedactProductKeys(file);
-  const auto refuse = [&](std::string reason) {
-    v1::Unread& unread = unread_.emplace_back();
-    unread.set_file(name);
-    unread.set_reason(std::move(reason));
-    unread.set_whole_file(true);
-  };
-  if (std::string reason = readers::WhyNotText(content); !reason.empty()) {
-    return refuse(std::move(reason));
-  }
+// Why a text is no evidence; empty if something in it was read.
+std::string ReadText(absl::string_view content, readers::Sink& sink) {
+  if (std::string reason = readers::WhyNotText(content); !reason.empty()) return reason;
   readers::Document document;
   readers::Decode(content, document);
   readers::TidyLayout(document);
-  readers::Sink sink(name);
   readers::ReadDocument(document, sink);
-  if (sink.pieces().empty() && sink.unread().empty()) return refuse(std::string(kNothingKnown));
-  if (sink.pieces().empty()) {
-    v1::Unread& first = sink.unread().front();
-    return refuse(
-        absl::StrCat("nothing in it could be read; line ", first.line(), ": ", first.reason()));
-  }
-  if (document.cut) {
+  if (document.cut && !sink.pieces().empty()) {
     sink.Unreadable(readers::kMaxLines + 1,
                     absl::StrCat("only the first ", readers::kMaxLines, " lines were read"));
   }
+  return "";
+}
+
+std::string WhyNothing(readers::Sink& sink) {
+  if (sink.unread().empty()) return std::string(kNothingKnown);
+  const v1::Unread& first = sink.unread().front();
+  return absl::StrCat("nothing in it could be read; ",
+                      first.line() == 0 ? "" : absl::StrCat("line ", first.line(), ": "),
+                      first.reason());
+}
+
+// A capture that names no other machine than this, or that shows its id.
+bool IsSameMachine(const MachineState& captured, const MachineState& whole) {
+  const auto short_name = [](absl::string_view name) {
+    return std::string(name.substr(0, name.find('.')));
+  };
+  const std::string named =
+      captured.os && captured.os->has_computer_name() ? captured.os->computer_name() : "";
+  if (!named.empty() || captured.id == whole.id) {
+    return short_name(absl::AsciiStrToLower(named.empty() ? captured.id : named)) ==
+           short_name(whole.id);
+  }
+  return captured.client && whole.client && !captured.client->client_machine_id().empty() &&
+         captured.client->client_machine_id() == whole.client->client_machine_id();
+}
+
+template <typename SectionType>
+void FillIn(std::optional<SectionType>& section, std::optional<SectionType>& from) {
+  if (!section) section = std::move(from);
+}
+
+// What the machine itself told goes before what somebody captured of it.
+void FillIn(MachineState& whole, MachineState& captured) {
+  FillIn(whole.os, captured.os);
+  FillIn(whole.licensing, captured.licensing);
+  FillIn(whole.client, captured.client);
+  FillIn(whole.host, captured.host);
+  FillIn(whole.firewall, captured.firewall);
+  FillIn(whole.names, captured.names);
+  FillIn(whole.probes, captured.probes);
+}
+
+}  // namespace
+
+void CaptureSet::Refuse(absl::string_view file, std::string reason, bool asked_for) {
+  v1::Unread& unread = unread_.emplace_back();
+  unread.set_file(RedactProductKeys(file));
+  unread.set_reason(RedactProductKeys(reason));
+  unread.set_whole_file(asked_for);
+}
+
+bool CaptureSet::Add(absl::string_view file, absl::string_view content, bool asked_for) {
+  readers::Sink sink(RedactProductKeys(file));
+  std::string reason;
+  if (readers::StartsEvtx(content)) {
+    readers::ReadEvtx(content, sink);
+  } else {
+    reason = ReadText(content, sink);
+  }
+  if (reason.empty() && sink.pieces().empty()) reason = WhyNothing(sink);
+  if (!reason.empty()) {
+    Refuse(file, std::move(reason), asked_for);
+    return false;
+  }
   std::move(sink.pieces().begin(), sink.pieces().end(), std::back_inserter(pieces_));
   std::move(sink.unread().begin(), sink.unread().end(), std::back_inserter(unread_));
+  return true;
+}
+
+void CaptureSet::AddMachine(MachineState state, absl::Time as_of) {
+  state.name = RedactProductKeys(state.name);
+  state.source = RedactProductKeys(state.source);
+  state.id = absl::AsciiStrToLower(state.name);
+  const auto known = std::find_if(whole_.begin(), whole_.end(), [&](const readers::Machine& other) {
+    return other.state.id == state.id;
+  });
+  if (known == whole_.end()) {
+    whole_.push_back({std::move(state), as_of, true});
+    return;
+  }
+  readers::Machine machine{std::move(state), as_of, true};
+  if (known->as_of < as_of) std::swap(*known, machine);
+  Refuse(machine.state.source,
+         absl::StrCat("an older state of machine ", known->state.name, " than that in ",
+                      known->state.source, ": the newer one was used"),
+         /*asked_for=*/false);
+}
+
+std::vector<readers::Machine> CaptureSet::Join(std::optional<absl::Time> now) const {
+  std::vector<readers::Machine> machines;
+  std::vector<readers::Machine> captured = readers::JoinPieces(pieces_, now);
+  for (readers::Machine machine : whole_) {
+    for (auto one = captured.begin(); one != captured.end();) {
+      if (IsSameMachine(one->state, machine.state)) {
+        FillIn(machine.state, one->state);
+        one = captured.erase(one);
+      } else {
+        ++one;
+      }
+    }
+    machines.push_back(std::move(machine));
+  }
+  std::move(captured.begin(), captured.end(), std::back_inserter(machines));
+  return machines;
 }
 
 std::vector<MachineState> CaptureSet::Machines() const {
   std::vector<MachineState> states;
-  for (readers::Machine& machine : readers::JoinPieces(pieces_, std::nullopt)) {
-    states.push_back(std::move(machine.state));
-  }
+  for (readers::Machine& machine : Join(std::nullopt)) states.push_back(std::move(machine.state));
   return states;
 }
 
 v1::DiagnoseCapturesResponse CaptureSet::Diagnose(const v1::Policy& policy, absl::Time now) const {
   v1::DiagnoseCapturesResponse response;
-  const std::vector<readers::Machine> machines = readers::JoinPieces(pieces_, now);
+  const std::vector<readers::Machine> machines = Join(now);
   Estate estate;
   for (const readers::Machine& machine : machines) estate.Upsert(machine.state);
   // A forecast starts at the moment of its evidence, not at the one of its reading.

@@ -10,6 +10,8 @@
 #ifndef KEYMEDIC_KMS_READERS_CAPTURES_H_
 #define KEYMEDIC_KMS_READERS_CAPTURES_H_
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -17,14 +19,23 @@
 #include "keymedic/v1/fleet_service.pb.h"
 #include "keymedic/v1/policy_service.pb.h"
 #include "kms/diagnosis/diagnosis.h"
+#include "kms/readers/join.h"
 #include "kms/readers/piece.h"
 
 namespace keymedic::kms {
 
 class CaptureSet {
  public:
-  // Any bytes. Never fails: what is no evidence is remembered as unread.
-  void Add(absl::string_view file, absl::string_view content);
+  // Any bytes. False: it is no evidence, which is remembered as unread; as a whole file that was
+  // asked for, unless it was only found beside others (in a directory, in an archive).
+  bool Add(absl::string_view file, absl::string_view content, bool asked_for = true);
+
+  // A machine that told its state itself: its sections stand as they are, and what captures say of
+  // the same machine only fills in what it did not tell. `state.name` is its name, `state.source`
+  // where the state comes from. Of two states of one machine the newer counts.
+  void AddMachine(MachineState state, absl::Time as_of);
+  // Remembers what could not be read, or not be opened.
+  void Refuse(absl::string_view file, std::string reason, bool asked_for = true);
 
   // The machines that the evidence shows, with what belongs together joined: a client and a host
   // that share a client machine id, a machine's events with its licence state.
@@ -36,8 +47,11 @@ class CaptureSet {
   v1::DiagnoseCapturesResponse Diagnose(const v1::Policy& policy, absl::Time now) const;
 
  private:
+  std::vector<readers::Machine> Join(std::optional<absl::Time> now) const;
+
   std::vector<v1::Unread> unread_;
-  std::vector<readers::Piece> pieces_;  // one for each thing that was recognised, in order
+  std::vector<readers::Machine> whole_;  // told by the machines themselves
+  std::vector<readers::Piece> pieces_;   // one for each thing that was recognised, in order
 };
 
 }  // namespace keymedic::kms

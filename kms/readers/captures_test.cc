@@ -169,7 +169,7 @@ TEST(CapturesTest, WhatIsNoEvidenceIsSaidToBeNone) {
   ExpectNoEvidence(" \r\n\t\n", "blank");
   ExpectNoEvidence(Noise(1 << 16, false), "binary");
   ExpectNoEvidence(Noise(1 << 20, true), "nothing in it");
-  ExpectNoEvidence("ElfFile" + std::string(100, '\0'), "wevtutil");
+  ExpectNoEvidence("ElfFile" + std::string(100, '\0'), "cut off");
   ExpectNoEvidence("Dear all,\nthe canteen is closed on Friday.\nName: Bob\n", "nothing in it");
   ExpectNoEvidence("{\"servers\": [{\"Id\": \"x\"}]}", "nothing in it");
   ExpectNoEvidence(std::string(readers::kMaxBytes + 1, 'a'), "64 MB");

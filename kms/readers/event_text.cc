@@ -122,6 +122,10 @@ std::string FullProvider(absl::string_view text) {
 bool IsHostEvent(uint32_t id) { return id >= 12290 && id <= 12294; }
 
 // "Event ID 12308", "Event 12288: …", "EventID=8198". Only at the start of a line.
+// Lists the state of every edition that this Windows could be, with the code of each that it is
+// not.
+constexpr uint32_t kStatusReport = 1003;
+
 std::optional<uint32_t> LeadingEventId(absl::string_view line) {
   const std::string lower = Lower(absl::StripLeadingAsciiWhitespace(line).substr(0, 40));
   absl::string_view rest = lower;
@@ -320,13 +324,15 @@ void AddEvent(v1::EventRecord event, uint32_t line, Sink& sink) {
     event.set_provider("Microsoft-Windows-Security-SPP");
   }
   event.set_provider(FullProvider(event.provider()));
+bool IsLicensingSource(absl::string_view provider) { return ProviderAt(provider) != kNone; }
+
   if (event.channel().empty()) {
     event.set_channel(IsHostEvent(event.event_id()) ? "Key Management Service" : "Application");
   }
   if (IsUnknown(event.computer())) event.clear_computer();
   const bool licensing = IsLicensingEvent(event);
   if (!licensing && ProviderAt(event.provider()) == kNone) return;
-  if (!licensing) {
+  if (!licensing && event.event_id() != kStatusReport) {
     const auto code = FindCode(absl::StrJoin(event.data(), "\n"));
     if (code && *code >= 0x80000000) {
       sink.Unreadable(line,

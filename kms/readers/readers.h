@@ -38,8 +38,26 @@ uint32_t MentionedEvent(absl::string_view line);
 // Events as XML and JSON: `text` is one <Event>…</Event> or one JSON object. False: it holds none.
 bool ReadEventXml(absl::string_view text, uint32_t line, Sink& sink);
 bool ReadEventJson(absl::string_view text, uint32_t line, Sink& sink);
+// Is it one of the licensing service's names in the event log, of any version of Windows?
+bool IsLicensingSource(absl::string_view provider);
 // Puts one event where it belongs: ignored if it has nothing to do with licensing.
 void AddEvent(v1::EventRecord event, uint32_t line, Sink& sink);
+
+// An exported event log (.evtx): not text, so the whole content is the piece.
+bool StartsEvtx(absl::string_view content);
+void ReadEvtx(absl::string_view content, Sink& sink);
+
+// Objects with the properties of the licensing classes, of events or of DNS records, in the layouts
+// of PowerShell and wmic. `looked`: below that line no list begins.
+bool StartsRecordList(absl::string_view line);
+size_t ReadRecordList(const Lines& lines, size_t at, size_t& looked, Sink& sink);
+size_t ReadRecordTable(const Lines& lines, size_t at, Sink& sink);
+// Values may hold line ends, so it reads from the text: from `at` to the offset that it returns.
+bool StartsCsv(absl::string_view line);
+size_t ReadCsv(absl::string_view text, size_t at, uint32_t line, Sink& sink);
+// `text` is one JSON object. Cheap to ask before it is parsed.
+bool MayBeRecordJson(absl::string_view text);
+bool ReadRecordJson(absl::string_view text, uint32_t line, Sink& sink);
 
 // Answers of nslookup, dig, host and Resolve-DnsName about _vlmcs._tcp.
 bool StartsNames(absl::string_view line);

@@ -42,6 +42,9 @@ std::string WhyNotText(absl::string_view bytes);
 // spaces, direction marks go, product keys are redacted.
 void Decode(absl::string_view bytes, Document& document);
 
+// As Decode does it, without the redaction.
+std::string FromUtf16(absl::string_view bytes, bool big_endian);
+
 // At most `limit` bytes, never half a character.
 absl::string_view Excerpt(absl::string_view text, size_t limit);
 
