@@ -23,21 +23,11 @@ constexpr size_t kMaxData = 64;
 int DepthOf(absl::string_view text) {
   int depth = 0;
   int deepest = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '{' || c == '[') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
+  for (size_t at = NextBracket(text, 0); at != absl::string_view::npos;
+       at = NextBracket(text, at + 1)) {
+    const bool opens = text[at] == '{' || text[at] == '[';
+    depth += opens ? 1 : -1;
+    deepest = std::max(deepest, depth);
   }
   return deepest;
 }

@@ -5,6 +5,7 @@
 // kms/events.h, the same for a pasted event as for a live one.
 #include <algorithm>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -91,11 +92,13 @@ constexpr HeaderRow kHeaders[] = {
 };
 
 Header HeaderOf(absl::string_view label) {
-  const std::string key = LabelKey(label);
-  for (const HeaderRow& row : kHeaders) {
-    if (row.key == key) return row.header;
-  }
-  return Header::kNone;
+  static const auto* const kByKey = [] {
+    auto* map = new absl::flat_hash_map<absl::string_view, Header>;
+    for (const HeaderRow& row : kHeaders) map->emplace(row.key, row.header);
+    return map;
+  }();
+  const auto found = kByKey->find(LabelKey(label));
+  return found == kByKey->end() ? Header::kNone : found->second;
 }
 
 size_t ProviderAt(absl::string_view text) {
@@ -119,17 +122,19 @@ std::string FullProvider(absl::string_view text) {
   return std::string(Excerpt(text, 128));
 }
 
-bool IsHostEvent(uint32_t id) { return id >= 12290 && id <= 12294; }
-
-// "Event ID 12308", "Event 12288: …", "EventID=8198". Only at the start of a line.
 // Lists the state of every edition that this Windows could be, with the code of each that it is
 // not.
 constexpr uint32_t kStatusReport = 1003;
 
+bool IsHostEvent(uint32_t id) { return id >= 12290 && id <= 12294; }
+
+// "Event ID 12308", "Event 12288: …", "EventID=8198". Only at the start of a line.
 std::optional<uint32_t> LeadingEventId(absl::string_view line) {
-  const std::string lower = Lower(absl::StripLeadingAsciiWhitespace(line).substr(0, 40));
+  line = absl::StripLeadingAsciiWhitespace(line);
+  if (!absl::StartsWithIgnoreCase(line, "event")) return std::nullopt;
+  const std::string lower = Lower(line.substr(0, 40));
   absl::string_view rest = lower;
-  if (!absl::ConsumePrefix(&rest, "event")) return std::nullopt;
+  absl::ConsumePrefix(&rest, "event");
   rest = absl::StripLeadingAsciiWhitespace(rest);
   absl::ConsumePrefix(&rest, "id");
   while (!rest.empty() && absl::string_view(" :=#").find(rest[0]) != kNone) rest.remove_prefix(1);
@@ -319,13 +324,13 @@ bool EventReader::TakeHeader(const Labelled& labelled) {
 
 }  // namespace
 
+bool IsLicensingSource(absl::string_view provider) { return ProviderAt(provider) != kNone; }
+
 void AddEvent(v1::EventRecord event, uint32_t line, Sink& sink) {
   if (event.provider().empty() && IsTellingId(event.event_id())) {
     event.set_provider("Microsoft-Windows-Security-SPP");
   }
   event.set_provider(FullProvider(event.provider()));
-bool IsLicensingSource(absl::string_view provider) { return ProviderAt(provider) != kNone; }
-
   if (event.channel().empty()) {
     event.set_channel(IsHostEvent(event.event_id()) ? "Key Management Service" : "Application");
   }

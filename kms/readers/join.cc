@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kms/events.h"
+#include "kms/readers/merge.h"
 #include "kms/readers/shapes.h"
 #include "kms/tables.h"
 
@@ -71,11 +72,15 @@ bool ReportsDiffer(const Node& a, const Node& b) {
   for (const Piece* x : a.pieces) {
     for (const Piece* y : b.pieces) {
       if (!x->state.licensing || !y->state.licensing) continue;
+      // Before and after: one machine, if its product's id says so and the times tell which is
+      // which.
+      const bool apart = x->taken_at && y->taken_at && *x->taken_at != *y->taken_at;
       for (const v1::Product& p : x->state.licensing->products()) {
         for (const v1::Product& q : y->state.licensing->products()) {
           const bool windows =
               p.name().rfind("Windows", 0) == 0 && q.name().rfind("Windows", 0) == 0;
           if (windows && !p.is_addon() && !q.is_addon() &&
+              !(apart && !p.extended_pid().empty() && p.extended_pid() == q.extended_pid()) &&
               (p.partial_key() != q.partial_key() || p.status() != q.status())) {
             return true;
           }
@@ -233,45 +238,6 @@ void Joiner::AttachNames() {
   }
 }
 
-template <typename Section>
-void MergeSection(std::optional<Section>& into, const std::optional<Section>& from) {
-  if (!from) return;
-  if (into)
-    into->MergeFrom(*from);
-  else
-    into = from;
-}
-
-void MergeProducts(const Piece& piece, MachineState& state, std::vector<int64_t>& minutes) {
-  if (!piece.state.licensing) return;
-  v1::LicensingSection licensing = *piece.state.licensing;
-  google::protobuf::RepeatedPtrField<v1::Product> products;
-  products.Swap(licensing.mutable_products());
-  MergeSection(state.licensing, std::optional(licensing));
-  for (int i = 0; i < products.size(); ++i) {
-    auto& known = *state.licensing->mutable_products();
-    int same = -1;
-    for (int k = 0; k < known.size(); ++k) {
-      const bool one_id = products[i].has_activation_id() &&
-                          known[k].activation_id() == products[i].activation_id();
-      // A report without its description is of the product that is already there.
-      const bool fragment = !products[i].has_description() && !products[i].has_activation_id();
-      const bool one_text = products[i].has_description() &&
-                            known[k].description() == products[i].description() &&
-                            known[k].name() == products[i].name() &&
-                            known[k].partial_key() == products[i].partial_key();
-      if (one_id || fragment || one_text) same = k;
-    }
-    if (same < 0) {
-      known.Add(std::move(products[i]));
-      minutes.push_back(piece.minutes_left[i]);
-    } else {
-      known[same].MergeFrom(products[i]);
-      if (piece.minutes_left[i] >= 0) minutes[same] = piece.minutes_left[i];
-    }
-  }
-}
-
 void Later(const google::protobuf::Timestamp& at, std::optional<absl::Time>& newest) {
   const absl::Time time = absl::FromUnixSeconds(at.seconds());
   if (!newest || time > *newest) newest = time;
@@ -316,21 +282,18 @@ void SetExpiry(MachineState& state, const std::vector<int64_t>& minutes, absl::T
 Machine Build(const Node& node, std::optional<absl::Time> now) {
   Machine machine;
   MachineState& state = machine.state;
-  std::vector<int64_t> minutes;
+  Merger merger(state);
   std::vector<v1::EventRecord> client_events, host_events;
   std::vector<std::string> sources;
   for (const Piece* piece : node.pieces) {
-    MergeProducts(*piece, state, minutes);
-    MergeSection(state.os, piece->state.os);
-    MergeSection(state.client, piece->state.client);
-    MergeSection(state.host, piece->state.host);
-    MergeSection(state.names, piece->state.names);
+    merger.Add(*piece);
     auto& events = piece->role == Role::kHost ? host_events : client_events;
     events.insert(events.end(), piece->events.begin(), piece->events.end());
     const bool report = piece->state.licensing || piece->state.names || piece->state.client;
     machine.licensing_events = machine.licensing_events || !report;
     if (sources.empty() || sources.back() != piece->file) sources.push_back(piece->file);
   }
+  merger.Finish();
   // What commands printed came in that order; attempts stand newest first.
   if (state.client) {
     std::reverse(state.client->mutable_attempts()->begin(),
@@ -357,7 +320,7 @@ Machine Build(const Node& node, std::optional<absl::Time> now) {
   }
   machine.as_of = NewestInstant(node, state);
   const std::optional<absl::Time> from = machine.as_of ? machine.as_of : now;
-  if (from) SetExpiry(state, minutes, *from);
+  if (from) SetExpiry(state, merger.minutes_left(), *from);
   state.source = sources.empty() ? "" : sources.front();
   return machine;
 }

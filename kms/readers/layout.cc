@@ -38,13 +38,11 @@ absl::string_view WithoutLogPrefix(absl::string_view line) {
   return line;
 }
 
-// wmic's "LicenseStatus=5" becomes "LicenseStatus:5".
-void OpenAssignment(Document& document, const Line& line) {
-  const absl::string_view text = line.text;
-  const size_t equals = text.find_first_of("=: ");
-  if (equals == kNone || text[equals] != '=') return;
-  if (FieldOfLabel(LabelKey(text.substr(0, equals))) == Field::kUnknown) return;
-  document.text[text.data() + equals - document.text.data()] = ':';
+// "> > License Status: Notification" without what a mail program put before it.
+absl::string_view WithoutQuoteMarks(absl::string_view line) {
+  absl::string_view text = line;
+  while (absl::ConsumePrefix(&text, ">")) absl::ConsumePrefix(&text, " ");
+  return text;
 }
 
 // "| License Status | Notification |" becomes "  License Status : Notification".
@@ -119,8 +117,7 @@ void TidyLayout(Document& document) {
   lines.reserve(document.lines.size());
   for (Line& line : document.lines) {
     OpenTableRow(document, line);
-    OpenAssignment(document, line);
-    line.text = WithoutLogPrefix(line.text);
+    line.text = WithoutLogPrefix(WithoutQuoteMarks(line.text));
     const std::vector<size_t> starts =
         line.text.size() < 80 ? std::vector<size_t>() : LinesWithin(line.text);
     if (starts.empty()) {

@@ -34,6 +34,7 @@ std::string TrimName(absl::string_view name) {
 
 // The word of `line` that begins with _vlmcs; "" if none.
 std::string RecordName(absl::string_view line) {
+  if (line.find('_') == kNone) return "";  // most lines
   const std::string lower = Lower(line);
   const size_t at = lower.find("_vlmcs");
   if (at == kNone) return "";
@@ -106,6 +107,7 @@ class NamesReader {
   v1::SrvRecord* open_ = nullptr;  // nslookup prints a record over several lines
   std::map<std::string, std::vector<std::string>> addresses_;
   std::map<std::string, std::string> aliases_;
+  bool headed_ = false;  // dig's header was seen
   uint32_t error_ = 0;  // seen before the name that it is about (dig)
 };
 
@@ -267,6 +269,11 @@ bool NamesReader::Take(const Line& line) {
   if (text.empty()) return true;
   if (absl::StrContains(text, "->>HEADER<<-")) {
     error_ = ErrorOf(text);
+    headed_ = true;
+    return true;
+  }
+  if (headed_ && absl::StrContains(text, "flags:")) {
+    if (error_ == 0 && absl::StrContains(text, "ANSWER: 0,")) error_ = kNoRecords;
     return true;
   }
   // dig repeats the question; its answer section has the record.
@@ -300,6 +307,8 @@ bool NamesReader::Take(const Line& line) {
 }
 
 void NamesReader::Finish(uint32_t line) {
+  // dig without its question section.
+  if (error_ != 0 && !asked_.empty() && names_.answers().empty()) Answer(asked_).set_error(error_);
   for (v1::SrvAnswer& answer : *names_.mutable_answers()) {
     auto& records = *answer.mutable_records();
     records.erase(std::remove_if(records.begin(), records.end(),

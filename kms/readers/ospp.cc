@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ospp.vbs speaks English everywhere. One block for each Office product with a key.
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -15,6 +17,14 @@ namespace {
 
 bool Is(const std::optional<Labelled>& labelled, absl::string_view label) {
   return labelled && absl::EqualsIgnoreCase(labelled->label, label);
+}
+
+constexpr absl::string_view kSearching = "Searching for KMS activation events on machine:";
+
+// /dhistorykms.
+bool StartsHistory(absl::string_view line) {
+  return absl::StartsWith(line, kSearching) || absl::StartsWith(line, "ERROR/HOST:") ||
+         absl::StartsWith(line, "Coordinated Universal Time Written:");
 }
 
 std::optional<v1::LicenseStatus> StatusBetweenDashes(absl::string_view value) {
@@ -38,6 +48,7 @@ class OsppReader {
       : piece_(piece), sink_(sink), licensing_(piece.state.licensing.emplace()) {}
 
   void Take(const Line& line);
+  void Finish();
   bool any() const { return any_; }
 
  private:
@@ -56,6 +67,7 @@ class OsppReader {
   void Broken(const Line& line, absl::string_view what) {
     sink_.Unreadable(line.number, absl::StrCat(what, ": \"", Excerpt(line.text, 120), "\""));
   }
+  bool TakeHistoryLine(absl::string_view label, absl::string_view value);
   bool TakeProductLine(absl::string_view label, absl::string_view value, const Line& line);
   void TakeClientLine(absl::string_view label, absl::string_view value, const Line& line);
   void SetHost(absl::string_view value, bool from_dns, const Line& line);
@@ -64,7 +76,8 @@ class OsppReader {
   Sink& sink_;
   v1::LicensingSection& licensing_;
   bool any_ = false;
-  bool named_ = false;  // the present block has said which product it is about
+  std::optional<absl::Time> written_;  // of the event of the next line
+  bool named_ = false;                 // the present block has said which product it is about
 };
 
 void OsppReader::Take(const Line& line) {
@@ -79,12 +92,38 @@ void OsppReader::Take(const Line& line) {
   }
   const auto labelled = SplitLabel(text);
   if (!labelled) return;
-  if (TakeProductLine(labelled->label, labelled->value, line)) {
+  if (TakeHistoryLine(labelled->label, labelled->value)) {
+    any_ = true;
+  } else if (TakeProductLine(labelled->label, labelled->value, line)) {
     // Others print a product id, too.
     any_ = any_ || LabelKey(labelled->label) != "productid";
   } else {
     TakeClientLine(labelled->label, labelled->value, line);
   }
+}
+
+// A line of /dhistorykms: what a 12288 of the log says, as far as ospp.vbs prints it.
+bool OsppReader::TakeHistoryLine(absl::string_view label, absl::string_view value) {
+  if (absl::StartsWith(kSearching, label) && label.size() > 20) {
+    if (const auto host = ParseHostPort(value); host && !host->port) piece_.computer = host->host;
+    return true;
+  }
+  if (label == "Event ID" || label == "ERROR DESCRIPTION") return true;
+  if (absl::StartsWith(label, "Coordinated Universal Time")) {
+    written_ = ParseInstant(value);
+    return true;
+  }
+  if (label != "ERROR/HOST") return false;
+  const auto code = FindCode(value);
+  if (!code) return true;
+  v1::ActivationAttempt* attempt = client().add_attempts();
+  attempt->set_source_event(12288);
+  attempt->set_error(*code);
+  if (written_) attempt->mutable_at()->set_seconds(absl::ToUnixSeconds(*written_));
+  const auto host = ParseHostPort(value.substr(value.rfind(',') + 1));
+  if (host && value.find(',') != absl::string_view::npos) attempt->set_host(host->host);
+  written_.reset();
+  return true;
 }
 
 bool OsppReader::TakeProductLine(absl::string_view label, absl::string_view value,
@@ -140,6 +179,26 @@ bool OsppReader::TakeProductLine(absl::string_view label, absl::string_view valu
   return true;
 }
 
+void OsppReader::Finish() {
+  // /dstatusall lists every license that is installed: those without a key are not in use.
+  auto& products = *licensing_.mutable_products();
+  for (int i = products.size() - 1; i >= 0 && products.size() > 1; --i) {
+    if (products[i].has_partial_key() || products[i].status() != v1::LICENSE_STATUS_UNLICENSED) {
+      continue;
+    }
+    products.DeleteSubrange(i, 1);
+    piece_.minutes_left.erase(piece_.minutes_left.begin() + i);
+  }
+  auto* attempts = !piece_.state.client ? nullptr : piece_.state.client->mutable_attempts();
+  // As commands print them: the newest last.
+  if (attempts != nullptr) {
+    std::stable_sort(attempts->begin(), attempts->end(), [](const auto& a, const auto& b) {
+      return a.at().seconds() < b.at().seconds();
+    });
+  }
+  if (products.empty()) piece_.state.licensing.reset();
+}
+
 void OsppReader::SetHost(absl::string_view value, bool from_dns, const Line& line) {
   if (absl::StrContains(value, "not available")) {
     client().set_registered_host("");
@@ -170,8 +229,8 @@ void OsppReader::TakeClientLine(absl::string_view label, absl::string_view value
     SetHost(value, true, line);
   } else if (key == "kmsmachineregisteredfromdns" || key == "kmsmachinenamefromdns") {
     SetHost(value, true, line);
-  } else if (key == "kmsmachineregistered" || key == "registeredkmsmachinename" ||
-             key == "kmsmachinename") {
+  } else if (key == "kmsmachineregistered" || key == "kmsmachineregistryoverridedefined" ||
+             key == "registeredkmsmachinename" || key == "kmsmachinename") {
     SetHost(value, false, line);
   } else if (key == "kmshostcaching") {
     if (const auto enabled = IsEnabledLine(value)) client().set_host_caching(*enabled);
@@ -190,9 +249,9 @@ bool StartsOspp(absl::string_view line) {
   line = absl::StripLeadingAsciiWhitespace(line);
   if (absl::StartsWith(line, "<No installed product keys detected>")) return true;
   const auto labelled = SplitLabel(line);
-  return Is(labelled, "PRODUCT ID") || Is(labelled, "SKU ID") || Is(labelled, "LICENSE NAME") ||
-         Is(labelled, "LICENSE DESCRIPTION") || absl::StrContains(line, ": ---") ||
-         absl::StrContains(line, ":  ---");
+  return StartsHistory(line) || Is(labelled, "PRODUCT ID") || Is(labelled, "SKU ID") ||
+         Is(labelled, "LICENSE NAME") || Is(labelled, "LICENSE DESCRIPTION") ||
+         absl::StrContains(line, ": ---") || absl::StrContains(line, ":  ---");
 }
 
 size_t ReadOspp(const Lines& lines, size_t at, Sink& sink) {
@@ -202,15 +261,20 @@ size_t ReadOspp(const Lines& lines, size_t at, Sink& sink) {
   for (; i < lines.size(); ++i) {
     const absl::string_view text = lines[i].text;
     const bool rule = absl::StartsWith(text, "---") || absl::StartsWith(text, "===");
-    if (i > at && !rule && (IsBreak(text) || StartsEvent(text) || StartsNames(text))) break;
+    const bool history = i > at && StartsHistory(lines[i - 1].text) && text == "Event ID: 12288";
+    if (i > at && !rule && !history && (IsBreak(text) || StartsEvent(text) || StartsNames(text)))
+      break;
     // A slmgr report after it begins with a line that ospp.vbs never prints.
     if (i > at && !StartsOspp(text) && absl::StrContains(text, "licensing service version")) break;
     reader.Take(lines[i]);
   }
-  if (!reader.any()) {
+  if (reader.any()) {
+    reader.Finish();
+  } else {
     if (&piece == &sink.pieces().back()) sink.pieces().pop_back();
     return 0;
   }
+  if (!piece.state.licensing) return i - at;
   for (const v1::Product& product : piece.state.licensing->products()) {
     if (product.channel() == "VOLUME_KMSCLIENT" && !piece.state.client) {
       piece.state.client.emplace();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/readers/piece.h"
 
+#include <utility>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -72,10 +74,53 @@ void Sink::Heading(Role role, absl::string_view computer, bool another) {
   computer_ = std::string(computer);
 }
 
+void Sink::Target(absl::string_view computer) {
+  if (!computer.empty()) {
+    const int here = section_;
+    // What was read before without a name may be the machine's where the commands run.
+    if (named_sections_.empty()) named_sections_["(here)"] = here;
+    if (!home_) home_ = here;
+    Heading(Role::kUnknown, computer, false);
+  } else if (home_) {
+    section_ = *std::exchange(home_, std::nullopt);
+    said_ = Role::kUnknown;
+    computer_.clear();
+  }
+}
+
 void Sink::NextMachine() {
   section_ = sections_++;
   said_ = Role::kUnknown;
   computer_.clear();
+}
+
+bool Sink::IsReportedAgain(const Piece& newer) const {
+  const auto agree = [](absl::string_view a, absl::string_view b, bool& known) {
+    known = known || (!a.empty() && a == b);
+    return a.empty() || b.empty() || a == b;
+  };
+  if (!newer.state.licensing || newer.state.licensing->products().empty()) return false;
+  const v1::Product& product = newer.state.licensing->products(0);
+  bool command_between = false;
+  for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
+    if (piece->section != section_) continue;
+    command_between = command_between || (piece->state.client && !piece->state.licensing &&
+                                          !piece->state.client->attempts().empty());
+    if (!piece->state.licensing || piece->state.licensing->products().empty()) continue;
+    const v1::Product& other = piece->state.licensing->products(0);
+    bool known = false, unused = false;
+    const bool client = piece->state.client && newer.state.client;
+    if (!agree(product.extended_pid(), other.extended_pid(), known) ||
+        !agree(product.activation_id(), other.activation_id(), unused) ||
+        (client && !agree(newer.state.client->client_machine_id(),
+                          piece->state.client->client_machine_id(), known))) {
+      return false;
+    }
+    if (!computer_.empty()) return true;
+    const bool later = piece->taken_at && newer.taken_at && *piece->taken_at != *newer.taken_at;
+    return known && (later || command_between);
+  }
+  return false;
 }
 
 bool Sink::HasRivalOf(const v1::Product& product) const {

@@ -51,11 +51,16 @@ class Sink {
 
   // A heading that names a machine or its role: what follows is that machine's.
   void Heading(Role role, absl::string_view computer, bool another);
+  // A command's output follows, from the machine that it asked; empty: the one where it ran.
+  void Target(absl::string_view computer);
   // What follows is another machine, though no heading says which.
   void NextMachine();
   // Has the present machine been reported with this product, or with another as its Windows? One
   // machine has one of each, so the report at hand is another machine's.
   bool HasRivalOf(const v1::Product& product) const;
+  // Is that other report an older one of the same machine? Their ids agree, and a command or time
+  // lies between them. `newer` holds what the report at hand says.
+  bool IsReportedAgain(const Piece& newer) const;
 
   std::vector<Piece>& pieces() { return pieces_; }
   std::vector<v1::Unread>& unread() { return unread_; }
@@ -70,6 +75,7 @@ class Sink {
 
   std::string file_;
   int section_ = 0;
+  std::optional<int> home_;  // the section of the machine where the commands ran
   int sections_ = 1;
   Role said_ = Role::kUnknown;
   std::string computer_;

@@ -33,6 +33,16 @@ bool IsHex(char c) { return absl::ascii_isxdigit(c); }
 
 }  // namespace
 
+absl::string_view WithoutQuotes(absl::string_view value) {
+  constexpr absl::string_view kQuotes = "\"'";
+  if (value.empty() || (kQuotes.find(value[0]) == kNone && kQuotes.find(value.back()) == kNone)) {
+    return value;
+  }
+  while (!value.empty() && kQuotes.find(value[0]) != kNone) value.remove_prefix(1);
+  while (!value.empty() && kQuotes.find(value.back()) != kNone) value.remove_suffix(1);
+  return value;
+}
+
 std::optional<Labelled> SplitLabel(absl::string_view line) {
   constexpr size_t kLongestLabel = 120;
   const size_t colon = line.substr(0, kLongestLabel + 1).find(':');
@@ -42,16 +52,18 @@ std::optional<Labelled> SplitLabel(absl::string_view line) {
   absl::string_view value = absl::StripAsciiWhitespace(line.substr(colon + 1));
   if (absl::ConsumePrefix(&value, "**"))
     value = absl::StripAsciiWhitespace(value);  // "**Name:** x"
+  value = WithoutQuotes(value);
   if (absl::StartsWith(value, "//") || absl::StartsWith(value, "\\")) return std::nullopt;
   return Labelled{label, value};
 }
 
 std::string LabelKey(absl::string_view label) {
-  std::string key;
-  key.reserve(label.size());
+  std::string key(label.size(), '\0');
+  size_t size = 0;
   for (char c : label) {
-    if (absl::ascii_isalnum(c) || IsHigh(c)) key += absl::ascii_tolower(c);
+    if (absl::ascii_isalnum(c) || IsHigh(c)) key[size++] = absl::ascii_tolower(c);
   }
+  key.resize(size);
   return key;
 }
 
@@ -64,7 +76,11 @@ bool IsUnknown(absl::string_view value) {
     return true;
   }
   const size_t open = value.find('<');
-  return open != kNone && value.find('>', open) != kNone;
+  if (open != kNone && value.find('>', open) != kNone) return true;
+  // "[removed]", "{guid}"; but "[fd00::1]" is an address.
+  const bool brackets =
+      (value[0] == '[' && value.back() == ']') || (value[0] == '{' && value.back() == '}');
+  return brackets && !FindGuid(value) && value.find(':') == kNone;
 }
 
 std::string Lower(absl::string_view text) { return absl::AsciiStrToLower(text); }
@@ -337,6 +353,24 @@ std::optional<absl::Time> ParseInstant(absl::string_view text) {
   }
   return absl::FromCivil(absl::CivilSecond(year, month, day, clock[0], clock[1], clock[2]),
                          absl::UTCTimeZone());
+}
+
+size_t NextBracket(absl::string_view json, size_t at) {
+  bool quoted = false;
+  for (; at < json.size(); ++at) {
+    const char c = json[at];
+    if (quoted) {
+      if (c == '\\')
+        ++at;
+      else if (c == '"')
+        quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '{' || c == '}' || c == '[' || c == ']') {
+      return at;
+    }
+  }
+  return kNone;
 }
 
 std::optional<std::string> FindVersion(absl::string_view text) {

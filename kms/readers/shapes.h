@@ -19,6 +19,7 @@ struct Labelled {
   absl::string_view label, value;
 };
 std::optional<Labelled> SplitLabel(absl::string_view line);
+absl::string_view WithoutQuotes(absl::string_view value);
 
 // A label as the tables of labels hold it: lower case (ASCII), without spaces and punctuation.
 std::string LabelKey(absl::string_view label);
@@ -55,6 +56,8 @@ std::optional<int64_t> FindNumber(absl::string_view text);  // the first run of 
 bool IsNumber(absl::string_view value);
 // "10/26/2016 9:58:33 AM", "2020/2/27 11:48:43", "16.02.2024 18:51:07", ISO 8601. As UTC.
 std::optional<absl::Time> ParseInstant(absl::string_view text);
+// Where the next bracket or brace stands that is in no string, from one that is in none.
+size_t NextBracket(absl::string_view json, size_t at);
 // "10.0.17763.1039" inside a line.
 std::optional<std::string> FindVersion(absl::string_view text);
 

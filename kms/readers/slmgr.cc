@@ -70,7 +70,6 @@ void SlmgrReport::Take(const Line& line) {
   }
   strangers_ = 0;
   if (field == Field::kIgnored) return;
-  any_ = true;
   Set(field, labelled->value, line);
 }
 
@@ -125,11 +124,6 @@ Field SlmgrReport::FieldByShape(absl::string_view label, absl::string_view value
   return Field::kUnknown;
 }
 
-void SlmgrReport::Set(Field field, absl::string_view value, const Line& line) {
-  if (field >= Field::kHostEnabled) return SetHost(field, value, line);
-  if (field >= Field::kActivationType) return SetClient(field, value, line);
-  SetProduct(field, value, line);
-}
 
 void SlmgrReport::SetPlainLine(const Line& line) {
   const absl::string_view text = line.text;

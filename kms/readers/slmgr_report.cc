@@ -239,6 +239,25 @@ void SlmgrReport::SetHost(Field field, absl::string_view value, const Line& line
   }
 }
 
+void SlmgrReport::Set(Field field, absl::string_view value, const Line& line) {
+  any_ = true;
+  if (field >= Field::kHostEnabled) return SetHost(field, value, line);
+  if (field >= Field::kActivationType) return SetClient(field, value, line);
+  SetProduct(field, value, line);
+}
+
+void SlmgrReport::TakeField(Field field, absl::string_view value, uint32_t line) {
+  Set(field, value, {line, value});
+}
+
+void SlmgrReport::TakeSwitch(Field field, bool on) {
+  any_ = true;
+  if (field == Field::kHostCaching) client().set_host_caching(on);
+  if (field == Field::kHostEnabled) host().set_enabled(on);
+  if (field == Field::kDnsPublishing) host().set_dns_publishing(on);
+  if (field == Field::kPriority) host().set_low_priority(on);
+}
+
 // A status word in a language that is not known still shows in what slmgr prints below it.
 void SlmgrReport::InferStatus() {
   if (!unknown_status_) return;
@@ -284,27 +303,33 @@ void SlmgrReport::Finish(uint32_t line) {
   if (!any_ || unused_) return;
   InferStatus();
   const std::string both = Lower(absl::StrCat(product_.name(), " ", product_.description()));
-  product_.set_is_addon(HasAny(both, {"add-on", "addon", " esu"}));
+  if (HasAny(both, {"add-on", "addon", " esu"})) product_.set_is_addon(true);
   if (product_.channel() == "VOLUME_KMSCLIENT") client();
   if (product_.status() == v1::LICENSE_STATUS_LICENSED && !product_.has_expires_at() &&
       product_.has_channel() && product_.channel() != "VOLUME_KMSCLIENT") {
     product_.set_permanent(!minutes_.has_value());
   }
-  if (has_product_ && !product_.is_addon() && sink_.HasRivalOf(product_)) sink_.NextMachine();
-  Piece& piece = sink_.Add(host_ ? Role::kHost : Role::kClient, line);
-  piece.taken_at = trusted_time_;
-  FillOs(piece.state);
+  const bool rival = has_product_ && !product_.is_addon() && sink_.HasRivalOf(product_);
+  Piece found;
+  found.taken_at = trusted_time_;
+  FillOs(found.state);
   if (has_product_ || version_ || windows_rearms_) {
-    v1::LicensingSection& licensing = piece.state.licensing.emplace();
+    v1::LicensingSection& licensing = found.state.licensing.emplace();
     if (version_) licensing.set_service_version(*version_);
     if (windows_rearms_) licensing.set_windows_rearms_left(*windows_rearms_);
     if (has_product_) {
       *licensing.add_products() = std::move(product_);
-      piece.minutes_left.push_back(minutes_.value_or(-1));
+      found.minutes_left.push_back(minutes_.value_or(-1));
     }
   }
-  piece.state.client = std::move(client_);
-  piece.state.host = std::move(host_);
+  const Role role = host_ ? Role::kHost : Role::kClient;
+  found.state.client = std::move(client_);
+  found.state.host = std::move(host_);
+  if (rival && !sink_.IsReportedAgain(found)) sink_.NextMachine();
+  Piece& piece = sink_.Add(role, line);
+  piece.taken_at = found.taken_at;
+  piece.state = std::move(found.state);
+  piece.minutes_left = std::move(found.minutes_left);
 }
 
 }  // namespace keymedic::kms::readers

@@ -22,6 +22,12 @@ class SlmgrReport {
 
   void Before(const Line& line);  // a line above the description: name or version
   void Take(const Line& line);
+  // The same facts, from a source that names them: see record.h.
+  void TakeField(Field field, absl::string_view value, uint32_t line);
+  void TakeSwitch(Field field, bool on);
+  void TakeActivationType(v1::ActivationType type) { client().set_activation_type(type); }
+  void NotPinned() { client().set_registered_host(""); }
+  void SetAddon() { product_.set_is_addon(true); }
   bool any() const { return any_; }
   int strangers() const { return strangers_; }  // lines in a row that said nothing
   bool has_name() const { return product_.has_name(); }

@@ -23,8 +23,9 @@ Encoding EncodingOf(absl::string_view bytes) {
   for (size_t i = 0; i < sample.size(); ++i) nul[i % 2] += sample[i] == '\0';
   const size_t pairs = sample.size() / 2;
   if (pairs < 4) return Encoding::kBytes;
-  if (nul[1] * 10 > pairs * 4 && nul[0] * 20 < pairs) return Encoding::kUtf16Le;
-  if (nul[0] * 10 > pairs * 4 && nul[1] * 20 < pairs) return Encoding::kUtf16Be;
+  // Every second byte of what is not translated is zero, whatever the script around it.
+  if (nul[1] * 5 > pairs && nul[0] * 20 < pairs) return Encoding::kUtf16Le;
+  if (nul[0] * 5 > pairs && nul[1] * 20 < pairs) return Encoding::kUtf16Be;
   return Encoding::kBytes;
 }
 
@@ -53,6 +54,27 @@ void AppendFolded(uint32_t c, std::string& out) {
     case 0xFEFF:
     case 0x200E:
     case 0x200F:
+      return;
+    case 0x2018:
+    case 0x2019:
+    case 0x201B:
+      out += '\'';
+      return;
+    case 0x201C:
+    case 0x201D:
+    case 0x201E:
+      out += '"';
+      return;
+    case 0x2010:
+    case 0x2011:
+    case 0x2012:
+    case 0x2013:
+    case 0x2014:
+    case 0x2212:
+      out += '-';
+      return;
+    case 0x2026:
+      out += "...";
       return;
     case 0x00A0:
     case 0x2007:
@@ -106,25 +128,99 @@ size_t Utf8At(absl::string_view s, size_t i, uint32_t& c) {
   return overlong || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000) ? 0 : length;
 }
 
+// The byte at `i` of a line in some code page: which one is not known, and only what the readers
+// look for is told. Returns the bytes it took.
+size_t AppendCodePageByte(absl::string_view bytes, size_t i, std::string& out) {
+  const auto byte = [&](size_t k) { return static_cast<unsigned char>(bytes[k]); };
+  const bool two = i + 1 < bytes.size();
+  // The full-width colon of 936 and 949, of 950, of 932.
+  if (two &&
+      ((byte(i) == 0xA3 && byte(i + 1) == 0xBA) || (byte(i) == 0xA1 && byte(i + 1) == 0x47) ||
+       (byte(i) == 0x81 && byte(i + 1) == 0x46))) {
+    out += ':';
+    return 2;
+  }
+  if (two && byte(i) >= 0x80 && byte(i + 1) >= 0x80) {  // two letters, or the halves of one
+    AppendFolded(byte(i), out);
+    AppendFolded(byte(i + 1), out);
+    return 2;
+  }
+  const bool alone = i == 0 || byte(i - 1) < 0x80;
+  switch (alone ? byte(i) : 0) {
+    case 0x91:  // typographic quotes and dashes of the Windows code pages
+    case 0x92:
+      out += '\'';
+      return 1;
+    case 0x93:
+    case 0x94:
+      out += '"';
+      return 1;
+    case 0x96:
+    case 0x97:
+      out += '-';
+      return 1;
+    case 0xFF:  // no-break space of the console code pages
+      out += ' ';
+      return 1;
+    default:
+      AppendFolded(byte(i), out);
+      return 1;
+  }
+}
+
+// The end of what is plain ASCII from `i` on.
+size_t AsciiEnd(absl::string_view text, size_t i) {
+  while (i < text.size() && static_cast<signed char>(text[i]) > 0) ++i;
+  return i;
+}
+
+void AppendUtf8Line(absl::string_view line, std::string& out) {
+  for (size_t i = 0; i < line.size();) {
+    const size_t end = AsciiEnd(line, i);
+    absl::StrAppend(&out, line.substr(i, end - i));
+    if (end == line.size()) return;
+    uint32_t c = 0;
+    i = end + Utf8At(line, end, c);
+    AppendFolded(c, out);
+  }
+}
+
+bool IsUtf8(absl::string_view line) {
+  uint32_t c = 0;
+  for (size_t i = AsciiEnd(line, 0); i < line.size(); i = AsciiEnd(line, i)) {
+    const size_t length = Utf8At(line, i, c);
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
+// Files grow out of several programs' output, so each line has an encoding of its own.
 std::string FromBytes(absl::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
-  for (size_t i = 0; i < bytes.size();) {
-    size_t plain = i;
-    while (plain < bytes.size() && IsPlain(static_cast<unsigned char>(bytes[plain]))) ++plain;
-    out.append(bytes.data() + i, plain - i);
-    if (plain == bytes.size()) break;
-    i = plain;
-    uint32_t c = 0;
-    size_t length = Utf8At(bytes, i, c);
-    if (length == 0) {
-      c = static_cast<unsigned char>(bytes[i]);
-      length = 1;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t end = std::min(bytes.find('\n', at), bytes.size() - 1) + 1;
+    const absl::string_view line = bytes.substr(at, end - at);
+    if (IsUtf8(line)) {
+      AppendUtf8Line(line, out);
+    } else {
+      for (size_t i = 0; i < line.size();) i += AppendCodePageByte(line, i, out);
     }
-    AppendFolded(c, out);
-    i += length;
+    at = end;
   }
   return out;
+}
+
+bool IsPlain(char c) { return (c >= ' ' && c <= '~') || c == '\r' || c == '\n' || c == '\t'; }
+
+// `>>` appends in another encoding than the file has: how many bytes from `i` on are ASCII, if so
+// many that they cannot be text in UTF-16.
+size_t PlainRun(absl::string_view bytes, size_t i) {
+  constexpr size_t kTelling = 32;
+  size_t end = i;
+  while (end < bytes.size() && IsPlain(bytes[end])) ++end;
+  return end - i >= kTelling ? (end - i) & ~size_t{1} : 0;
 }
 
 }  // namespace
@@ -137,7 +233,16 @@ std::string FromUtf16(absl::string_view bytes, bool big_endian) {
     const auto b = static_cast<unsigned char>(bytes[i + 1]);
     return static_cast<uint32_t>(big_endian ? a << 8 | b : b << 8 | a);
   };
+  size_t looked = 0;  // below it, there is no plain run
   for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
+    if (i >= looked && IsPlain(bytes[i]) && IsPlain(bytes[i + 1])) {
+      if (const size_t plain = PlainRun(bytes, i)) {
+        absl::StrAppend(&out, bytes.substr(i, plain));
+        i += plain - 2;
+        continue;
+      }
+      while (looked < bytes.size() && (looked < i || IsPlain(bytes[looked]))) ++looked;
+    }
     uint32_t c = unit(i);
     if (IsPlain(c)) {
       out += static_cast<char>(c);
@@ -156,6 +261,31 @@ std::string FromUtf16(absl::string_view bytes, bool big_endian) {
 }
 
 namespace {
+
+// A terminal's colours and cursor moves.
+void StripEscapes(std::string& text) {
+  if (text.find('\x1b') == std::string::npos) return;
+  size_t to = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '\x1b') {
+      text[to++] = text[at];
+      continue;
+    }
+    if (at + 1 >= text.size() || text[at + 1] != '[') continue;
+    size_t end = at + 2;  // parameters, then one letter
+    while (end < text.size() && text[end] >= 0x20 && text[end] < 0x40) ++end;
+    at = end;
+  }
+  text.resize(to);
+}
+
+// A carriage return that no line feed follows ends a line, too.
+void EndLines(std::string& text) {
+  for (size_t at = text.find('\r'); at != std::string::npos; at = text.find('\r', at + 1)) {
+    const char next = at + 1 < text.size() ? text[at + 1] : '\n';
+    if (next != '\n' && next != '\r') text[at] = '\n';
+  }
+}
 
 void SplitLines(Document& document) {
   const absl::string_view text = document.text;
@@ -195,9 +325,12 @@ std::string WhyNotText(absl::string_view bytes) {
 
 void Decode(absl::string_view bytes, Document& document) {
   const Encoding encoding = EncodingOf(bytes);
-  document.text = RedactProductKeys(encoding == Encoding::kBytes
-                                        ? FromBytes(bytes)
-                                        : FromUtf16(bytes, encoding == Encoding::kUtf16Be));
+  std::string text = encoding == Encoding::kBytes
+                         ? FromBytes(bytes)
+                         : FromUtf16(bytes, encoding == Encoding::kUtf16Be);
+  StripEscapes(text);
+  EndLines(text);
+  document.text = RedactProductKeys(std::move(text));
   SplitLines(document);
 }
 
