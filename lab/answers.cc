@@ -85,7 +85,8 @@ void FillHost(Machine& machine, absl::Time now, keymedic::v1::KmsHostSection& ou
   out.set_listening_port(host.listening_port);
   out.set_dns_publishing(host.dns_publishing);
   out.set_low_priority(false);  // of the process, not of the record
-  out.set_current_count(static_cast<int32_t>(host.Count(machine.Local(now))));
+  out.set_current_count(
+      static_cast<int32_t>(host.misread_count.value_or(host.Count(machine.Local(now)))));
   const KmsHost::Counters& counters = host.counters();
   out.set_total_requests(counters.total);
   out.set_failed_requests(counters.failed);

@@ -7,7 +7,7 @@ namespace keymedic::lab {
 namespace {
 
 constexpr uint32_t kSmallLogBytes = 64 << 10;
-constexpr uint32_t kTinyLogBytes = 4 << 10;
+constexpr uint32_t kTinyLogBytes = 2 << 10;
 constexpr uint32_t kHrSkuNotFound = 0xC004F015;
 constexpr uint32_t kDesktopBuild = 19045;
 constexpr uint32_t kFirstRevision = 1;  // as on the installation medium

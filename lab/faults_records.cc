@@ -13,6 +13,7 @@
 namespace keymedic::lab {
 namespace {
 
+constexpr uint32_t kNobodysCount = 1207;
 constexpr uint32_t kStandbyPriority = 20;
 constexpr uint32_t kRogueBuilds[] = {9600, 14393, 17763};
 
@@ -107,6 +108,10 @@ void SplitPool(Landscape& landscape, const PlannedFault& fault, absl::Time now) 
   }
 }
 
+void MisreadCount(Landscape& landscape, const PlannedFault& fault, absl::Time) {
+  HostOf(landscape, fault).host->misread_count = kNobodysCount;
+}
+
 constexpr FaultKind kKinds[] = {
     {"host_dns_publish_denied",
      "updates of the host's record are refused with `error` (0x80072338), and it is gone", true,
@@ -130,6 +135,8 @@ constexpr FaultKind kKinds[] = {
     {"count_split",
      "the clients of the host's zone are spread over it and `host`: too few for each", true,
      kTouchesCount, SplitPool},
+    {"host_count_misread", "the host's licensing service tells a count that no host can have", true,
+     kTouchesCount, MisreadCount},
 };
 
 }  // namespace

@@ -22,7 +22,8 @@ bool IsOneOf(absl::string_view name, std::initializer_list<absl::string_view> na
 }
 
 bool MovesCount(absl::string_view name) {
-  return IsOneOf(name, {"count_too_low", "count_stuck", "count_split", "host_standby"});
+  return IsOneOf(
+      name, {"count_too_low", "count_stuck", "count_split", "host_standby", "host_count_misread"});
 }
 
 bool IsLog(absl::string_view name) { return IsOneOf(name, {"host_log_full", "host_log_small"}); }
@@ -108,7 +109,8 @@ v1::Fault DrawHostFault(const FaultKind& kind, const Pool& pool, Dice& dice) {
   v1::Fault fault;
   fault.set_fault(std::string(kind.name));
   fault.set_target(pool.hosts[0]);
-  fault.set_since_days(dice.Chance(0.08) ? dice.Days(150, 178) : dice.Days(0.5, 60));
+  fault.set_since_days(pool.machines < 60 && dice.Chance(0.08) ? dice.Days(150, 178)
+                                                               : dice.Lately(0.5, 60));
   if (MovesCount(kind.name)) fault.set_since_days(dice.Days(2, 40));
   if (kind.name == "count_split") fault.set_host(pool.hosts[1]);
   if (kind.name == "host_site_cut_off") fault.set_site(pool.sites.back());

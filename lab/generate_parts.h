@@ -28,6 +28,11 @@ class Dice {
   double Days(double least, double most) {
     return static_cast<int>((least + (most - least) * random_.Uniform()) * 100) / 100.0;
   }
+  // The same, and mostly of late.
+  double Lately(double least, double most) {
+    const double share = random_.Uniform();
+    return Days(least, least + (most - least) * share * share);
+  }
   template <typename List>
   const auto& Pick(const List& list) {
     return list[Below(std::size(list))];

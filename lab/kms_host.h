@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,7 @@ class KmsHost {
   uint32_t revision = 0;
   bool dns_publishing = true;
   uint32_t priority = 0;
+  std::optional<uint32_t> misread_count;         // what its licensing service tells instead
   bool is_emulator = false;                      // says what clients want to hear, and logs nothing
   std::map<std::string, uint32_t> publications;  // the newest result in each domain; 0: done
   Log log;

@@ -72,7 +72,9 @@ Truth TruthTeller::Tell() {
     const auto seen = std::count_if(machines.begin(), machines.end(),
                                     [](const Machine* machine) { return IsSeen(*machine); });
     for (const Machine* const machine : machines) {
-      if (machines.size() > 1) Say("CLIENT_DUPLICATE_CMID", machine->name, seen > 1);
+      if (machines.size() < 2) continue;
+      Say("CLIENT_DUPLICATE_CMID", machine->name, seen > 1);
+      if (machine->rearms_left == 0) Say("CLIENT_NO_REARM_LEFT", machine->name, seen > 1);
     }
   }
   const uint32_t silent =

@@ -158,7 +158,10 @@ void TruthTeller::TellPath(Machine& machine, const std::vector<Obstacle>& obstac
   if (!machine.client.host_caching) Say("CLIENT_CACHING_OFF", name, true);
   const bool looks = machine.client.registered_host.empty() && !machine.no_name_server;
   if (looks && landscape_.DiscoverHosts(machine).empty()) {
-    Say("CLIENT_DNS_NO_SRV", name, CausesOfNoRecord(machine).contains({"CLIENT_DNS_NO_SRV", name}));
+    const Causes causes = CausesOfNoRecord(machine);
+    Say("CLIENT_DNS_NO_SRV", name, causes.contains({"CLIENT_DNS_NO_SRV", name}));
+    if (causes.contains({"CLIENT_LOOKUP_DOMAIN_WRONG", name}))
+      Say("CLIENT_LOOKUP_DOMAIN_WRONG", name, true);
   }
   bool reached = false, own = false;
   std::vector<KnownHost> hosts;

@@ -190,6 +190,11 @@ void TruthTeller::TellHostCount(const Machine& machine, const HostTruth& truth) 
   const std::string& name = machine.name;
   const uint32_t ceiling = 2 * machine.host->highest_policy();
   const bool explained = truth.IsShut() || truth.IsHidden() || truth.rejects || truth.outdated;
+  if (machine.host->misread_count.has_value()) {
+    // Nobody can know the count, so nobody has to judge it.
+    Say("EVIDENCE_CONTRADICTORY", name, true);
+    return;
+  }
   if (truth.count == 0) Say("HOST_COUNT_ZERO", name, !explained);
   if (truth.low) Say("HOST_COUNT_TOO_LOW", name, !explained && !truth.stuck && !truth.split);
   if (truth.clones) Say("CLIENT_DUPLICATE_CMID", name, false);

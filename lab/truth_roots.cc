@@ -90,23 +90,22 @@ TruthTeller::Causes TruthTeller::CausesOfSilence(const Machine& machine,
 }
 
 TruthTeller::Causes TruthTeller::CausesOfNoRecord(const Machine& machine) const {
+  if (!machine.client.lookup_domain.empty()) return {{"CLIENT_LOOKUP_DOMAIN_WRONG", machine.name}};
   Causes out;
-  if (machine.client.lookup_domain.empty()) {
-    for (const Machine* const host : hosts_) {
-      std::vector<std::string> domains = host->host->publish_domains;
-      domains.push_back(host->domain);
-      const bool serves_it = std::any_of(domains.begin(), domains.end(), [&](const auto& domain) {
-        return std::find(machine.suffixes.begin(), machine.suffixes.end(), domain) !=
-               machine.suffixes.end();
-      });
-      if (!serves_it) continue;
-      const HostTruth& truth = host_truths_.at(host);
-      if (truth.publish_failed) out.insert({"HOST_DNS_PUBLISH_FAILED", host->name});
-      if (truth.publishing_off) out.insert({"HOST_DNS_PUBLISHING_OFF", host->name});
-      if (truth.record_lost) out.insert({"HOST_SRV_MISSING", host->name});
-      if (truth.stopped) out.insert({"HOST_SERVICE_STOPPED", host->name});
-      if (truth.unlicensed) out.insert({"HOST_NOT_LICENSED", host->name});
-    }
+  for (const Machine* const host : hosts_) {
+    std::vector<std::string> domains = host->host->publish_domains;
+    domains.push_back(host->domain);
+    const bool serves_it = std::any_of(domains.begin(), domains.end(), [&](const auto& domain) {
+      return std::find(machine.suffixes.begin(), machine.suffixes.end(), domain) !=
+             machine.suffixes.end();
+    });
+    if (!serves_it) continue;
+    const HostTruth& truth = host_truths_.at(host);
+    if (truth.publish_failed) out.insert({"HOST_DNS_PUBLISH_FAILED", host->name});
+    if (truth.publishing_off) out.insert({"HOST_DNS_PUBLISHING_OFF", host->name});
+    if (truth.record_lost) out.insert({"HOST_SRV_MISSING", host->name});
+    if (truth.stopped) out.insert({"HOST_SERVICE_STOPPED", host->name});
+    if (truth.unlicensed) out.insert({"HOST_NOT_LICENSED", host->name});
   }
   if (out.empty()) out.insert({"CLIENT_DNS_NO_SRV", machine.name});
   return out;
