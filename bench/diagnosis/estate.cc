@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <memory>
+
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "bench/diagnosis/benches.h"
@@ -29,12 +32,17 @@ template <typename Stored>
 absl::Status Measure(const std::string& name, const World& world, const Stored& stored) {
   absl::Status status;
   const double floor = BestOf(kRounds, [&] { status.Update(ParseAll(world, stored)); });
-  const double value = BestOf(kRounds, [&] {
-    const FixedClock clock;
-    controller::EstateDiagnosis diagnosis(clock, v1::Policy());
-    status.Update(LoadAll(world, stored, diagnosis));
-    status.Update(Check(world, *diagnosis.View()));
-  });
+  const FixedClock clock;
+  std::unique_ptr<controller::EstateDiagnosis> diagnosis;  // its end is not counted
+  double value = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    diagnosis = std::make_unique<controller::EstateDiagnosis>(clock, v1::Policy());
+    const Stopwatch watch;
+    status.Update(LoadAll(world, stored, *diagnosis));
+    const auto view = diagnosis->View();
+    value = round == 0 ? watch.Seconds() : std::min(value, watch.Seconds());
+    status.Update(Check(world, *view));
+  }
   KM_RETURN_IF_ERROR(status);
   PrintFigure(name, value, "s", floor, world.size());
   return status;
@@ -60,7 +68,11 @@ absl::Status BenchEstate(size_t machines) {
     ApplyChange(world, world.size() - 1, world.ChangeOfClient(world.size() - 1, step++), diagnosis);
     (void)diagnosis.View();
   });
-  PrintFigure("estate_view", view * 1e3, "ms", 0, machines);
+  const double floor = BestOf(kRounds, [&] {
+    const std::vector<v1::Finding> copy = diagnosis.View()->findings;
+    if (copy.empty()) ++step;
+  });
+  PrintFigure("estate_view", view * 1e3, "ms", floor * 1e3, machines);
   return absl::OkStatus();
 }
 

@@ -76,6 +76,8 @@ class Estate {
   std::vector<std::string> Update(absl::string_view id,
                                   absl::FunctionRef<void(MachineState& state)> change);
   std::vector<std::string> Remove(absl::string_view id);
+  // As Upsert, for who diagnoses all machines afterwards.
+  void Load(MachineState state);
 
   const MachineState* Find(absl::string_view id) const;
   // By name as others write it: FQDN or short name, any case. Null if none or several fit.

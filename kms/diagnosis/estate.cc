@@ -93,6 +93,9 @@ void TouchOthers(const Estate::Index& index, const std::string& id, const Statem
     if (one.kind != Kind::kName) continue;
     touched.AddAllAt(index.named_clones, ShortName(one.key));
     TouchTarget(index, one.key, touched);
+    if (const auto full = index.full_targets.find(one.key); full != index.full_targets.end()) {
+      for (const std::string& target : full->second) TouchTarget(index, target, touched);
+    }
     if (const auto alias = index.aliases.find(one.key); alias != index.aliases.end()) {
       for (const auto& [target, answers] : alias->second) TouchTarget(index, target, touched);
     }
@@ -168,37 +171,62 @@ void TouchByHost(const Estate::Index& index, const News& news, Touched& touched)
   }
 }
 
+Pool PoolOf(const Estate::Index& index) {
+  Pool pool;
+  pool.best_count = Highest(index.counts);
+  pool.mak_users = static_cast<int>(std::min(index.mak_users.size(), kEnough));
+  pool.directory = !index.directory_users.empty();
+  if (index.hosts.size() == 1) pool.only_host = *index.hosts.begin();
+  return pool;
+}
+
 void UpdatePool(Estate::Index& index, Touched& touched) {
-  Pool now;
-  now.best_count = Highest(index.counts);
-  now.mak_users = static_cast<int>(std::min(index.mak_users.size(), kEnough));
-  now.directory = !index.directory_users.empty();
-  if (index.hosts.size() == 1) now.only_host = *index.hosts.begin();
-  const Pool before = std::exchange(index.pool, now);
+  const Pool before = std::exchange(index.pool, PoolOf(index));
+  const Pool& now = index.pool;
   if (before.best_count != now.best_count || before.mak_users != now.mak_users)
     touched.AddAll(index.mak_users);
   if (before.directory != now.directory) touched.AddAll(index.hosts);
   if (before.only_host != now.only_host) touched.AddAll(index.without_srv);
 }
 
+// How many answers give this address for this target.
+uint32_t AnswersOf(const Estate::Index& index, const Statement& said) {
+  const auto target = index.targets.find(said.key);
+  if (target == index.targets.end()) return 0;
+  const auto it = target->second.addresses.find(said.detail);
+  return it == target->second.addresses.end() ? 0 : it->second;
+}
+
 void TakeIn(Estate::Index& index, const std::string& id, bool renamed, const News& news,
             Touched& touched) {
   const ZoneViews before = ViewsOf(index, news);
-  for (const Statement& said : news.gone) Put(index, id, said, Wire::kRemove);
-  for (const Statement& said : news.come) Put(index, id, said, Wire::kAdd);
+  std::vector<std::string> moved;  // targets with an address more or less
+  for (const Statement& said : news.gone) {
+    if (said.kind == Kind::kAddress && AnswersOf(index, said) == 1) moved.push_back(said.key);
+    Put(index, id, said, Wire::kRemove);
+  }
+  for (const Statement& said : news.come) {
+    if (said.kind == Kind::kAddress && AnswersOf(index, said) == 0) moved.push_back(said.key);
+    Put(index, id, said, Wire::kAdd);
+  }
+  // It may be another machine now that is meant by this name.
+  for (const std::string& target : moved) TouchTarget(index, target, touched);
   bool other_identity = renamed;
-  news.ForEachDifference([&](const Statement& said) {
-    other_identity = other_identity || said.OfIdentity();
-    TouchOwners(index, said, touched);
-  });
+  news.ForEachDifference(
+      [&](const Statement& said) { other_identity = other_identity || said.OfIdentity(); });
+  const auto touch_owners = [&](const Statement& said) { TouchOwners(index, said, touched); };
   if (other_identity) {
-    news.ForEach([&](const Statement& said) { TouchOwners(index, said, touched); });
+    news.ForEach(touch_owners);
     TouchOthers(index, id, news.before, touched);
     TouchOthers(index, id, news.now, touched);
+  } else {
+    news.ForEachDifference(touch_owners);
   }
   TouchZones(index, before, ViewsOf(index, news), touched);
   TouchByHost(index, news, touched);
   UpdatePool(index, touched);
+  // Who is told of no host is told the name of the only one.
+  if (other_identity && id == index.pool.only_host) touched.AddAll(index.without_srv);
 }
 
 }  // namespace
@@ -231,6 +259,17 @@ std::vector<std::string> Estate::Update(absl::string_view id,
 std::vector<std::string> Estate::Upsert(MachineState state) {
   const std::string id = state.id;
   return Update(id, [&](MachineState& slot) { slot = std::move(state); });
+}
+
+void Estate::Load(MachineState state) {
+  std::unique_ptr<MachineState>& slot = index_->machines[state.id];
+  if (slot != nullptr) {
+    Upsert(std::move(state));
+    return;
+  }
+  slot = std::make_unique<MachineState>(std::move(state));
+  for (const Statement& said : StatementsOf(*slot)) Put(*index_, slot->id, said, Wire::kAdd);
+  index_->pool = PoolOf(*index_);
 }
 
 std::vector<std::string> Estate::Remove(absl::string_view id) {

@@ -80,6 +80,9 @@ struct Estate::Index {
   // Hosts whose events show several names with one machine id, by each of these names, short.
   absl::flat_hash_map<std::string, Ids> named_clones;
   Pool pool;
+  // Targets that are full names, by their first label: a machine that does not tell its domain is
+  // found by that.
+  absl::flat_hash_map<std::string, absl::btree_set<std::string>> full_targets;
 
   // All that others see of this machine, under each of its names.
   std::vector<const Target*> TargetsOf(const MachineState& machine) const;

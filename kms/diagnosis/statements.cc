@@ -164,7 +164,8 @@ void Speaker::OfItsHost(const v1::KmsClientSection& client) {
   if (!silent && !IsNoContact(attempt.error())) return;
   Say(Kind::kUnanswered, HostKey(attempt.host()), attempt.has_at() ? attempt.at().seconds() : -1,
       absl::StrCat(attempt.host(), " ", attempt.client_machine_id(), " ",
-                   client.client_machine_id()));
+                   client.client_machine_id(), " ",
+                   machine_.os.has_value() ? machine_.os->clock_skew_minutes() : 0));
 }
 
 void Speaker::AsHost() {
@@ -264,6 +265,17 @@ void PutOfTarget(Target& target, const std::string& id, const Statement& said, W
   }
 }
 
+void PutTarget(Estate::Index& index, const std::string& id, const Statement& said, Wire wire) {
+  const auto [it, is_new] = index.targets.try_emplace(said.key);
+  PutOfTarget(it->second, id, said, wire);
+  const bool gone = it->second.empty();
+  if (gone) index.targets.erase(it);
+  if (is_new == gone || said.key.find('.') == std::string::npos) return;
+  At(index.full_targets, ShortName(said.key), [&](absl::btree_set<std::string>& targets) {
+    PutId(targets, said.key, gone ? Wire::kRemove : Wire::kAdd);
+  });
+}
+
 void PutOfZone(Zone& zone, const std::string& id, const Statement& said, Wire wire) {
   switch (said.kind) {
     case Kind::kServed:
@@ -288,7 +300,7 @@ Statements StatementsOf(const MachineState& machine) { return Speaker(machine).S
 
 void Put(Estate::Index& index, const std::string& id, const Statement& said, Wire wire) {
   if (said.OfTarget()) {
-    At(index.targets, said.key, [&](Target& target) { PutOfTarget(target, id, said, wire); });
+    PutTarget(index, id, said, wire);
     if (said.kind == Kind::kAddress)
       At(index.aliases, said.detail, [&](auto& targets) { Tally(targets, said.key, wire); });
     return;
