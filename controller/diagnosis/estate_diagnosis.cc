@@ -94,14 +94,14 @@ std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
     }
   }
   std::lock_guard lock(mutex_);
-  kms::MachineState state;
-  if (const kms::MachineState* known = estate_.Find(machine_id)) state = *known;
-  state.id = machine_id;
-  state.name = machine_name;
-  for (const std::string& name : removed) kms::RemoveSection(name, state);
-  TakeOver(std::move(fresh), state);
-  entries_[machine_id].facts = FactsOf(state);
-  for (std::string& id : estate_.Upsert(std::move(state))) stale_.insert(std::move(id));
+  const std::vector<std::string> touched =
+      estate_.Update(machine_id, [&](kms::MachineState& state) {
+        state.name = machine_name;
+        for (const std::string& name : removed) kms::RemoveSection(name, state);
+        TakeOver(std::move(fresh), state);
+        entries_[machine_id].facts = FactsOf(state);
+      });
+  stale_.insert(touched.begin(), touched.end());
   Diagnose(machine_id, clock_.Now());
   view_ = nullptr;
   return refused;
@@ -122,7 +122,7 @@ void EstateDiagnosis::Load(const std::string& machine_id, const std::string& mac
   Entry& entry = entries_[machine_id];
   entry.facts = FactsOf(state);
   entry.first_seen = collected_at;
-  estate_.Upsert(std::move(state));
+  estate_.Load(std::move(state));
   stale_.insert(machine_id);
   view_ = nullptr;
 }
@@ -172,7 +172,16 @@ std::vector<v1::Finding> EstateDiagnosis::FindingsOf(const std::string& machine_
 
 std::shared_ptr<const FoldedView> EstateDiagnosis::View() {
   std::lock_guard lock(mutex_);
+  return ViewOf(clock_.Now());
+}
+
+v1::ListForecastsResponse EstateDiagnosis::Forecast(const kms::ForecastOptions& options) {
+  std::lock_guard lock(mutex_);
   const absl::Time now = clock_.Now();
+  return kms::Forecast(estate_, ViewOf(now)->findings, policy_, now, options);
+}
+
+std::shared_ptr<const FoldedView> EstateDiagnosis::ViewOf(absl::Time now) {
   if (view_ == nullptr || now - viewed_at_ >= kViewAgainAfter) {
     DiagnoseStale(now);
     view_ = MakeView(now);

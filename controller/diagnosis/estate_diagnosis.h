@@ -28,6 +28,7 @@
 #include "keymedic/v1/policy_service.pb.h"
 #include "keymedic/v1/section.pb.h"
 #include "kms/diagnosis/diagnosis.h"
+#include "kms/diagnosis/forecast.h"
 
 namespace keymedic::controller {
 
@@ -67,6 +68,9 @@ class EstateDiagnosis {
   void LookAgain();
   std::vector<v1::Finding> FindingsOf(const std::string& machine_id);
   std::shared_ptr<const FoldedView> View();
+  // What becomes of this estate, as the view shows it, if nothing changes. Holds the mutex for a
+  // look at every machine.
+  v1::ListForecastsResponse Forecast(const kms::ForecastOptions& options);
 
  private:
   struct Entry {
@@ -77,6 +81,7 @@ class EstateDiagnosis {
     absl::Time first_seen = absl::InfinitePast();  // of what is found when nothing was known before
   };
 
+  std::shared_ptr<const FoldedView> ViewOf(absl::Time now);      // mutex_ held
   void Diagnose(const std::string& machine_id, absl::Time now);  // mutex_ held
   void DiagnoseStale(absl::Time now);                            // mutex_ held
   std::shared_ptr<const FoldedView> MakeView(absl::Time now);    // mutex_ held
