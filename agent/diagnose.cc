@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "agent/sections.h"
+#include "base/times.h"
 
 namespace keymedic::agent {
 namespace {
@@ -91,13 +92,14 @@ absl::StatusOr<LocalDiagnosis> DiagnoseLocally(PluginRunner& plugins, absl::Dura
   LocalDiagnosis diagnosis;
   auto list = plugins.List();
   if (!list.ok()) return list.status();
+  diagnosis.plugins = *list;
   for (const auto& loaded : list->plugins()) {
     if (!loaded.has_description()) {
       diagnosis.notes.push_back(loaded.error());
     }
   }
   Round round = Look(plugins, {}, timeout);
-  v1::DiagnoseRequest request;
+  v1::DiagnoseRequest& request = diagnosis.seen;
   *request.mutable_events() = round.events;
   std::vector<std::string> answered;
   for (Round::Plugin& plugin : round.plugins) {
@@ -131,6 +133,19 @@ absl::StatusOr<LocalDiagnosis> DiagnoseLocally(PluginRunner& plugins, absl::Dura
   std::stable_sort(diagnosis.findings.begin(), diagnosis.findings.end(),
                    [](const auto& a, const auto& b) { return a.severity() > b.severity(); });
   return diagnosis;
+}
+
+v1::SupportBundle MakeBundle(const std::string& machine, LocalDiagnosis diagnosis, absl::Time now) {
+  v1::SupportBundle bundle;
+  bundle.set_machine(machine);
+  bundle.set_agent_version(KEYMEDIC_VERSION);
+  *bundle.mutable_collected_at() = ToTimestamp(now);
+  *bundle.mutable_plugins() = std::move(*diagnosis.plugins.mutable_plugins());
+  *bundle.mutable_sections() = std::move(*diagnosis.seen.mutable_sections());
+  *bundle.mutable_events() = std::move(*diagnosis.seen.mutable_events());
+  for (v1::Finding& finding : diagnosis.findings) *bundle.add_findings() = std::move(finding);
+  for (std::string& note : diagnosis.notes) bundle.add_notes(std::move(note));
+  return bundle;
 }
 
 std::string FindingsAsText(const std::string& machine, const std::vector<v1::Finding>& findings) {

@@ -49,6 +49,7 @@ struct Arguments {
   std::vector<std::string> labels;
   std::string controller, token, token_file;
   std::string output = "table";
+  bool bundle = false;
 };
 
 fs::path ProgramDir() {
@@ -185,17 +186,24 @@ absl::Status RunEnroll(const Config& config, const Arguments& args) {
   return absl::OkStatus();
 }
 
-absl::Status RunDiagnose(const Config& config, const std::string& output) {
+absl::Status RunDiagnose(const Config& config, const Arguments& args) {
   signal(SIGPIPE, SIG_IGN);
   const SystemClock clock;
   KM_ASSIGN_OR_RETURN(const auto plugins, MakePlugins(config, clock));
-  KM_ASSIGN_OR_RETURN(const LocalDiagnosis diagnosis,
-                      DiagnoseLocally(*plugins, config.plugin_timeout));
+  KM_ASSIGN_OR_RETURN(LocalDiagnosis diagnosis, DiagnoseLocally(*plugins, config.plugin_timeout));
   for (const std::string& note : diagnosis.notes) {
     std::fprintf(stderr, "keymedic-agent: %s\n", note.c_str());
   }
-  const std::string text = output == "json" ? FindingsAsJson(config.name, diagnosis.findings)
-                                            : FindingsAsText(config.name, diagnosis.findings);
+  if (args.bundle) {
+    const std::string bundle =
+        MakeBundle(config.name, std::move(diagnosis), clock.Now()).SerializeAsString();
+    if (std::fwrite(bundle.data(), 1, bundle.size(), stdout) != bundle.size()) {
+      return absl::UnavailableError("what was seen could not be written to standard output");
+    }
+    return absl::OkStatus();
+  }
+  const std::string text = args.output == "json" ? FindingsAsJson(config.name, diagnosis.findings)
+                                                 : FindingsAsText(config.name, diagnosis.findings);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return absl::OkStatus();
 }
@@ -247,6 +255,8 @@ int Main(int argc, char** argv) {
   CLI::App* diagnose = app.add_subcommand("diagnose", "look at this machine and say what is wrong");
   diagnose->add_option("--output", args.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
+  diagnose->add_flag("--bundle", args.bundle,
+                     "all that was seen, to standard output, for `keymedic bundle create`");
   CLI::App* status = app.add_subcommand("status", "who this machine is, and what waits to be sent");
   CLI::App* run = app.add_subcommand("run", "the daemon");
   for (CLI::App* subcommand : {enroll, diagnose, status, run}) subcommand->fallthrough();
@@ -262,7 +272,7 @@ int Main(int argc, char** argv) {
   absl::Status result = config.status();
   if (result.ok()) {
     result = *enroll     ? RunEnroll(*config, args)
-             : *diagnose ? RunDiagnose(*config, args.output)
+             : *diagnose ? RunDiagnose(*config, args)
              : *status   ? RunStatus(*config)
                          : Run(*config);
   }

@@ -19,6 +19,7 @@ void AddTokens(CLI::App& app, Globals& globals, int& exit_code);
 void AddAudit(CLI::App& app, Globals& globals, int& exit_code);
 void AddProfiles(CLI::App& app, Globals& globals, int& exit_code);
 void AddLab(CLI::App& app, Globals& globals, int& exit_code);
+void AddBundle(CLI::App& app, Globals& globals, int& exit_code);
 void AddDiagnose(CLI::App& app, Globals& globals, int& exit_code);
 void AddDoctor(CLI::App& app, Globals& globals, int& exit_code);
 

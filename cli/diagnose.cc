@@ -2,18 +2,15 @@
 #include "cli/diagnose.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "base/files.h"
-#include "base/product_key.h"
+#include "cli/inputs.h"
 #include "cli/terminal.h"
 #include "kms/readers/captures.h"
-#include "kms/readers/text.h"
 #include "nlohmann/json.hpp"
 
 namespace keymedic::cli {
@@ -26,27 +23,6 @@ constexpr size_t kMaxEvidence = 8;  // lines for one cause
 
 std::string VerdictName(v1::Verdict verdict) {
   return std::string(absl::StripPrefix(v1::Verdict_Name(verdict), "VERDICT_"));
-}
-
-// Up to one byte more than is read at all, so that the readers can say that it is too much.
-absl::StatusOr<std::string> ReadInput(const std::string& file, std::istream& in) {
-  constexpr size_t kLimit = kms::readers::kMaxBytes + 1;
-  if (file != "-") {
-    absl::StatusOr<std::string> content = ReadFile(file, kLimit);
-    if (absl::IsResourceExhausted(content.status())) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("more than the ", kms::readers::kMaxBytes >> 20,
-                       " MB that are read: give only the part with the licensing evidence"));
-    }
-    return content;
-  }
-  std::string content;
-  std::array<char, 1 << 16> buffer;
-  while (content.size() < kLimit && in.good()) {
-    in.read(buffer.data(), std::min(buffer.size(), kLimit - content.size()));
-    content.append(buffer.data(), in.gcount());
-  }
-  return content;
 }
 
 Json ToJson(const v1::Finding& finding) {
@@ -208,20 +184,8 @@ int RunDiagnose(const DiagnoseOptions& options, std::istream& in, std::ostream& 
     return 2;
   }
   kms::CaptureSet captures;
-  std::vector<v1::Unread> unopened;
-  for (const std::string& file : options.files) {
-    absl::StatusOr<std::string> content = ReadInput(file, in);
-    if (content.ok()) {
-      captures.Add(file, *content);
-      continue;
-    }
-    v1::Unread& unread = unopened.emplace_back();
-    unread.set_file(RedactProductKeys(file));
-    unread.set_reason(RedactProductKeys(std::string(content.status().message())));
-    unread.set_whole_file(true);
-  }
-  v1::DiagnoseCapturesResponse response = captures.Diagnose(v1::Policy(), clock.Now());
-  for (v1::Unread& unread : unopened) *response.add_unread() = std::move(unread);
+  ReadInputs(options.files, in, ArchiveBudget(), captures);
+  const v1::DiagnoseCapturesResponse response = captures.Diagnose(v1::Policy(), clock.Now());
 
   int exit_code = 0;
   for (const v1::Unread& unread : response.unread()) {

@@ -10,14 +10,18 @@ namespace keymedic::cli {
 void AddDiagnose(CLI::App& app, Globals& globals, int& exit_code) {
   CLI::App* verb = app.add_subcommand(
       "diagnose",
-      "Examples:\n  keymedic diagnose dlv.txt\n  keymedic diagnose client/*.txt host/*.txt "
-      "--output json\n  cscript slmgr.vbs /dlv | keymedic diagnose -\n\nReads what "
-      "slmgr, ospp.vbs, the event log and nslookup printed, and says what is wrong. Needs no "
+      "Examples:\n  keymedic diagnose dlv.txt Application.evtx\n  keymedic diagnose captures/ "
+      "pc-017.zip "
+      "kms01.zip --output json\n  cscript slmgr.vbs /dlv | keymedic diagnose -\n\nReads what "
+      "slmgr, ospp.vbs, the event log and nslookup printed, event logs, and what `keymedic "
+      "bundle create` made, and says what is wrong. Needs no "
       "controller.\nExit code: 0 everything could be read, 1 some input is no "
       "evidence at all, 2 usage.");
   verb->fallthrough();
   auto options = std::make_shared<DiagnoseOptions>();
-  verb->add_option("FILE", options->files, "captured output; - is standard input")->required();
+  verb->add_option("FILE", options->files,
+                   "captures, directories or archives of them; - is standard input")
+      ->required();
   verb->callback([&globals, &exit_code, options] {
     options->json = globals.json();
     options->color = globals.color();

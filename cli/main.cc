@@ -72,6 +72,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   AddDiagnose(app, globals, exit_code);
+  AddBundle(app, globals, exit_code);
   AddMachines(app, globals, exit_code);
   AddFindings(app, globals, exit_code);
   AddRemediations(app, globals, exit_code);

@@ -71,10 +71,12 @@ bool TellsHealth(const readers::Machine& machine, bool all_read) {
 }
 
 // Why a text is no evidence; empty if something in it was read.
-std::string ReadText(absl::string_view content, readers::Sink& sink) {
+std::string ReadText(absl::string_view content, const readers::OwnLabels& labels,
+                     readers::Sink& sink) {
   if (std::string reason = readers::WhyNotText(content); !reason.empty()) return reason;
   readers::Document document;
   readers::Decode(content, document);
+  labels.Translate(document);
   readers::TidyLayout(document);
   readers::ReadDocument(document, sink);
   if (document.cut && !sink.pieces().empty()) {
@@ -138,7 +140,7 @@ bool CaptureSet::Add(absl::string_view file, absl::string_view content, bool ask
   if (readers::StartsEvtx(content)) {
     readers::ReadEvtx(content, sink);
   } else {
-    reason = ReadText(content, sink);
+    reason = ReadText(content, labels_, sink);
   }
   if (reason.empty() && sink.pieces().empty()) reason = WhyNothing(sink);
   if (!reason.empty()) {
