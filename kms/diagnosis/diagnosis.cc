@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
+#include "absl/types/span.h"
 #include "kms/diagnosis/facts.h"
 #include "kms/diagnosis/rules.h"
 
@@ -34,6 +35,15 @@ bool ExplainsItself(const Facts& facts, const std::vector<v1::Finding>& findings
          });
 }
 
+// That DNS names no host does not explain what a host did that the client remembers, and asked.
+bool LeavesItsHostOpen(const Facts& facts, absl::Span<const v1::Finding> causes) {
+  return facts.attempt != nullptr && !facts.attempt->host().empty() &&
+         absl::c_all_of(causes, [](const v1::Finding& cause) {
+           return cause.code() == "CLIENT_DNS_NO_SRV" ||
+                  cause.code() == "CLIENT_LOOKUP_DOMAIN_WRONG";
+         });
+}
+
 }  // namespace
 
 std::vector<v1::Finding> DiagnoseMachine(const Estate& estate, absl::string_view id,
@@ -44,8 +54,10 @@ std::vector<v1::Finding> DiagnoseMachine(const Estate& estate, absl::string_view
   const Facts facts(estate, *machine, policy, now);
   if (facts.is_host || machine->host.has_value()) Run(kHostRules, Stage::kFact, facts, findings);
   Run(kClientRules, Stage::kFact, facts, findings);
-  const bool explained = Run(kClientRules, Stage::kCause, facts, findings) ||
-                         Run(kClientRules, Stage::kSymptom, facts, findings);
+  const size_t facts_end = findings.size();
+  bool explained = Run(kClientRules, Stage::kCause, facts, findings);
+  if (!explained || LeavesItsHostOpen(facts, absl::MakeSpan(findings).subspan(facts_end)))
+    explained = Run(kClientRules, Stage::kSymptom, facts, findings) || explained;
   if (!explained && !ExplainsItself(facts, findings))
     Run(kClientRules, Stage::kGeneric, facts, findings);
   std::stable_sort(

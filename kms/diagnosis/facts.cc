@@ -118,6 +118,30 @@ Channel ChannelOf(const v1::Product& product) {
   return Channel::kUnknown;
 }
 
+absl::string_view HostFamilyOf(const v1::Product& product) {
+  if (const Sku* sku = FindSku(product.activation_id()))
+    return sku->role == SkuRole::kHost ? sku->family : absl::string_view();
+  return HostFamilyOfChannel(ChannelText(product));
+}
+
+std::vector<absl::string_view> HostFamiliesOf(const MachineState& host) {
+  std::vector<absl::string_view> families;
+  if (!host.licensing.has_value()) return families;
+  for (const v1::Product& product : host.licensing->products()) {
+    if (ChannelOf(product) != Channel::kKmsHost) continue;
+    families.push_back(HostFamilyOf(product));
+    if (!IsHostFamilyCovered(families.back())) return {};
+  }
+  return families;
+}
+
+bool IsCoveredBy(const MachineState& host, absl::string_view client_family) {
+  const std::vector<absl::string_view> families = HostFamiliesOf(host);
+  return families.empty() || absl::c_any_of(families, [&](absl::string_view family) {
+           return HostKeyCovers(family, client_family);
+         });
+}
+
 bool IsNoContact(uint32_t error) {
   return OneOf(error, {0x800706BA, 0xC0020017, 0x8007274C, 0x8007274D, 0x800705B4, 0x80072AF9,
                        0x800706BE, 0x800706BF, 0x800706D9, 0x800706BB, 0x8007139F, 0xC004F074});

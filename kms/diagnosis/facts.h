@@ -34,6 +34,13 @@ absl::string_view ChannelText(const v1::Product& product);
 // Windows itself, or else the first product with a key; add-ons have keys of their own.
 const v1::Product* PrimaryProduct(const v1::LicensingSection& licensing);
 
+// The family of a host key, by its activation id or else by its channel; empty: not known.
+absl::string_view HostFamilyOf(const v1::Product& product);
+// Of every host key of a machine; none if one of them is not known.
+std::vector<absl::string_view> HostFamiliesOf(const MachineState& host);
+// Does one of them cover that family of client keys? They are also said to if they are not known.
+bool IsCoveredBy(const MachineState& host, absl::string_view client_family);
+
 // Does the policy allow this host? It is named there in full, and may be asked for by its short
 // name. A policy without hosts allows every one.
 bool IsSanctioned(const v1::Policy& policy, absl::string_view host);

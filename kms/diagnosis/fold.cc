@@ -1,101 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Folding: what follows from a cause goes under it. Which code may follow from which, and where the
-// cause stands, is one table; a chain of causes is followed to its root.
+// Folding: what follows from a cause goes under it; a chain of causes is followed to its root.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "kms/diagnosis/facts.h"
+#include "kms/diagnosis/fold_rules.h"
 
 namespace keymedic::kms {
 namespace {
-
-enum class Where {
-  kSameMachine,
-  kItsHost,    // the KMS host that the machine asks
-  kShortHost,  // the same, if its count is under what this machine needs
-  kZoneHost,   // a KMS host in the machine's DNS domain
-  kSameId,     // the first machine with the same client machine id
-  kItsClones,  // the first of those machines that ask this host with one id
-  kItsRecord,  // an SRV record that names the host that the machine asks
-  kItsPool,    // a pool of hosts that this host belongs to
-};
-
-struct FoldRule {
-  absl::string_view follower;
-  Where where;
-  absl::string_view cause;
-};
-
-// In order: the first cause that is there is taken.
-constexpr FoldRule kRules[] = {
-    {"CLIENT_DUPLICATE_CMID", Where::kSameId, "CLIENT_DUPLICATE_CMID"},
-    {"CLIENT_DUPLICATE_CMID", Where::kItsClones, "CLIENT_DUPLICATE_CMID"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_SERVICE_STOPPED"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_PORT_MISMATCH"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_UNREACHABLE"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kItsHost, "HOST_REQUEST_NOT_SEEN"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kSameMachine, "CLIENT_HOST_OVERRIDE"},
-    {"CLIENT_HOST_UNREACHABLE", Where::kItsRecord, "DNS_SRV_STALE"},
-    {"CLIENT_HOST_UNSANCTIONED", Where::kItsRecord, "DNS_SRV_UNSANCTIONED"},
-    {"CLIENT_HOST_KEY_MISMATCH", Where::kItsHost, "HOST_EDITION_CANNOT_HOST"},
-    {"CLIENT_HOST_KEY_MISMATCH", Where::kItsHost, "HOST_KEY_MISMATCH"},
-    {"CLIENT_HOST_KEY_MISMATCH", Where::kItsHost, "HOST_SERVICE_OUTDATED"},
-    {"CLIENT_COUNT_TOO_LOW", Where::kItsHost, "HOST_COUNT_STUCK"},
-    {"CLIENT_COUNT_TOO_LOW", Where::kItsHost, "HOST_COUNT_TOO_LOW"},
-    {"CLIENT_COUNT_TOO_LOW", Where::kItsHost, "HOST_COUNT_ZERO"},
-    {"CLIENT_MAK_UNTIL_COUNT", Where::kItsHost, "HOST_COUNT_TOO_LOW"},
-    {"CLIENT_DNS_NO_SRV", Where::kZoneHost, "HOST_SERVICE_STOPPED"},
-    {"CLIENT_DNS_NO_SRV", Where::kZoneHost, "HOST_DNS_PUBLISH_FAILED"},
-    {"CLIENT_DNS_NO_SRV", Where::kZoneHost, "HOST_DNS_PUBLISHING_OFF"},
-    {"CLIENT_DNS_NO_SRV", Where::kZoneHost, "HOST_SRV_MISSING"},
-    {"CLIENT_NEVER_ACTIVATED", Where::kItsHost, "HOST_SERVICE_STOPPED"},
-    {"CLIENT_NEVER_ACTIVATED", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
-    {"CLIENT_NEVER_ACTIVATED", Where::kItsHost, "HOST_NOT_LICENSED"},
-    {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_STUCK"},
-    {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_TOO_LOW"},
-    {"CLIENT_GRACE_EXPIRING", Where::kSameMachine, "CLIENT_NEVER_ACTIVATED"},
-    {"CLIENT_GRACE_EXPIRING", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
-    {"CLIENT_NOT_LICENSED", Where::kSameMachine, "CLIENT_NEVER_ACTIVATED"},
-    {"CLIENT_NOT_LICENSED", Where::kSameMachine, "CLIENT_GRACE_EXPIRING"},
-    {"CLIENT_NOT_LICENSED", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
-    {"CLIENT_RENEWAL_OVERDUE", Where::kItsHost, "HOST_SERVICE_STOPPED"},
-    {"CLIENT_RENEWAL_OVERDUE", Where::kItsHost, "HOST_FIREWALL_CLOSED"},
-    {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
-    {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_PORT_MISMATCH"},
-    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
-    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_PORT_MISMATCH"},
-    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_UNREACHABLE"},
-    {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
-    {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
-    {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
-    {"HOST_NOT_LICENSED", Where::kSameMachine, "HOST_EDITION_CANNOT_HOST"},
-    {"HOST_NOT_LICENSED", Where::kSameMachine, "HOST_ACTIVATION_LIMIT"},
-    {"HOST_REQUESTS_FAILING", Where::kSameMachine, "HOST_KEY_MISMATCH"},
-    {"HOST_KEY_MISMATCH", Where::kSameMachine, "HOST_EDITION_CANNOT_HOST"},
-    {"HOST_KEY_MISMATCH", Where::kSameMachine, "HOST_SERVICE_OUTDATED"},
-    {"HOST_COUNT_STUCK", Where::kItsClones, "CLIENT_DUPLICATE_CMID"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_COUNT_STUCK"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_PORT_MISMATCH"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
-    {"HOST_COUNT_TOO_LOW", Where::kItsPool, "HOST_COUNT_SPLIT"},
-    {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
-    {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_PORT_MISMATCH"},
-    {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
-    {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
-};
 
 constexpr size_t kNone = static_cast<size_t>(-1);
 
@@ -105,14 +25,32 @@ class Folder {
   void Fold();
 
  private:
-  // A machine whose finding is asked for its cause; the hosts it asks are looked up once.
+  // The hosts that a machine depends on.
+  struct Uses {
+    std::vector<std::string> hosts;  // ids; the one it asks first
+    bool asked_known = false;        // the first is the one it asks, and not one that it might ask
+    bool reaches_one = false;        // by its own probe
+    bool cut_off = false;            // it does not reach a host that has no cause of its own
+    uint32_t port = 0;               // that it asks; 0: not known
+  };
+  // A machine whose finding is asked for its cause; the hosts it depends on are looked up once.
   struct Follower {
     const MachineState& machine;
-    std::optional<std::vector<std::string>> hosts;
+    std::optional<Uses> uses;
+  };
+  // What the causes are shown by besides their own evidence.
+  struct Shown {
+    const v1::Evidence* evidence;
+    const v1::Finding* of;
   };
 
+  // The host that it asks, or else those that it might.
+  static std::vector<std::string> Asked(const Uses& uses) {
+    if (uses.asked_known) return {uses.hosts.front()};
+    return uses.hosts;
+  }
   size_t RootOf(size_t i, const std::vector<size_t>& cause) const;
-  size_t CauseOf(size_t i) const;
+  size_t CauseOf(size_t i);
   bool Explains(size_t cause, size_t follower) const;
   size_t Find(const FoldRule& rule, Follower& follower) const;
   size_t On(const std::string& machine_id, absl::string_view code) const;
@@ -122,7 +60,13 @@ class Folder {
   size_t OnPool(const MachineState& host, absl::string_view code) const;
   size_t OnZone(const MachineState& machine, absl::string_view code) const;
   size_t OnRecord(const MachineState& machine, absl::string_view code) const;
-  std::vector<std::string> HostsOf(const MachineState& machine) const;
+  Uses UsesOf(const MachineState& machine) const;
+  size_t OnPath(const Uses& uses, absl::string_view code) const;
+  size_t OnKey(const MachineState& machine, const Uses& uses, absl::string_view code) const;
+  size_t OnAwaited(const MachineState& host, absl::string_view code) const;
+  bool HasPathCause(const std::string& host) const;
+  void AlsoSuffers(size_t follower, const Uses& uses, size_t cause);
+  void ShowFollowers(const std::vector<size_t>& root);
   std::vector<std::string> ShortHosts(const MachineState& machine,
                                       const std::vector<std::string>& hosts) const;
 
@@ -131,7 +75,8 @@ class Folder {
   absl::flat_hash_map<std::string, std::vector<size_t>> by_machine_;
   // Of findings that are no machine's: by the zone, and by the host that a record names.
   absl::flat_hash_map<std::string, std::vector<size_t>> by_zone_, by_record_;
-  absl::flat_hash_map<std::string, std::vector<std::string>> zone_hosts_;
+  // Other causes that stand in a follower's way, besides its own: cause, follower.
+  std::vector<std::pair<size_t, size_t>> also_;
 };
 
 Folder::Folder(const Estate& estate, std::vector<v1::Finding>& findings)
@@ -147,29 +92,60 @@ Folder::Folder(const Estate& estate, std::vector<v1::Finding>& findings)
       by_zone_[subject].push_back(i);
     }
   }
-  for (const std::string& id : estate.index().hosts) {
-    const MachineState* host = estate.Find(id);
-    if (host->os.has_value() && !host->os->dns_domain().empty())
-      zone_hosts_[HostKey(host->os->dns_domain())].push_back(id);
-  }
 }
 
 void Folder::Fold() {
-  std::vector<size_t> cause(findings_.size());
+  std::vector<size_t> cause(findings_.size()), root(findings_.size());
   for (size_t i = 0; i < findings_.size(); ++i) cause[i] = CauseOf(i);
   std::map<size_t, std::set<std::string>> affected, codes;
   for (size_t i = 0; i < findings_.size(); ++i) {
-    const size_t root = RootOf(i, cause);
-    if (!findings_[i].machine_id().empty()) affected[root].insert(findings_[i].subject());
-    if (root == i) continue;
-    findings_[i].set_cause_code(findings_[root].code());
-    findings_[i].set_cause_subject(findings_[root].subject());
-    if (findings_[i].code() != findings_[root].code()) codes[root].insert(findings_[i].code());
+    root[i] = RootOf(i, cause);
+    if (!findings_[i].machine_id().empty()) affected[root[i]].insert(findings_[i].subject());
+    if (root[i] == i) continue;
+    findings_[i].set_cause_code(findings_[root[i]].code());
+    findings_[i].set_cause_subject(findings_[root[i]].subject());
+    if (findings_[i].code() != findings_[root[i]].code())
+      codes[root[i]].insert(findings_[i].code());
   }
-  for (const auto& [root, machines] : affected)
-    findings_[root].mutable_affected_machines()->Assign(machines.begin(), machines.end());
-  for (const auto& [root, folded] : codes)
-    findings_[root].mutable_folded_codes()->Assign(folded.begin(), folded.end());
+  for (const auto& [other, follower] : also_)
+    affected[RootOf(other, cause)].insert(findings_[follower].subject());
+  for (const auto& [at, machines] : affected)
+    findings_[at].mutable_affected_machines()->Assign(machines.begin(), machines.end());
+  for (const auto& [at, folded] : codes)
+    findings_[at].mutable_folded_codes()->Assign(folded.begin(), folded.end());
+  ShowFollowers(root);
+}
+
+// The newest of what followers on other machines show, newest first among the cause's own.
+void Folder::ShowFollowers(const std::vector<size_t>& root) {
+  constexpr size_t kMostShown = 5;
+  const auto at = [](const Shown& shown) { return shown.evidence->at().seconds(); };
+  std::map<size_t, std::vector<Shown>> newest;
+  for (size_t i = 0; i < findings_.size(); ++i) {
+    if (root[i] == i || findings_[i].subject() == findings_[root[i]].subject()) continue;
+    std::vector<Shown>& shown = newest[root[i]];
+    for (const v1::Evidence& evidence : findings_[i].evidence()) {
+      if (!evidence.has_at()) continue;
+      const Shown one{&evidence, &findings_[i]};
+      if (shown.size() == kMostShown && at(shown.back()) >= at(one)) continue;
+      if (shown.size() == kMostShown) shown.pop_back();
+      shown.insert(std::upper_bound(shown.begin(), shown.end(), one,
+                                    [&](const Shown& a, const Shown& b) { return at(a) > at(b); }),
+                   one);
+    }
+  }
+  for (const auto& [cause, shown] : newest) {
+    auto& evidence = *findings_[cause].mutable_evidence();
+    for (const Shown& one : shown) {
+      v1::Evidence& added = *evidence.Add();
+      added = *one.evidence;
+      if (added.machine().empty()) added.set_machine(one.of->subject());
+    }
+    std::stable_sort(evidence.begin(), evidence.end(),
+                     [](const v1::Evidence& a, const v1::Evidence& b) {
+                       return a.at().seconds() > b.at().seconds();
+                     });
+  }
 }
 
 // Follows the chain; a ring, which the table does not make, would end somewhere on it.
@@ -180,16 +156,18 @@ size_t Folder::RootOf(size_t i, const std::vector<size_t>& cause) const {
   return root;
 }
 
-size_t Folder::CauseOf(size_t i) const {
+size_t Folder::CauseOf(size_t i) {
   const v1::Finding& finding = findings_[i];
   if (finding.machine_id().empty()) return kNone;
   const MachineState* machine = estate_.Find(finding.machine_id());
   if (machine == nullptr) return kNone;
   Follower follower{*machine, std::nullopt};
-  for (const FoldRule& rule : kRules) {
+  for (const FoldRule& rule : kFoldRules) {
     if (rule.follower != finding.code()) continue;
     const size_t found = Find(rule, follower);
-    if (found != kNone && found != i && Explains(found, i)) return found;
+    if (found == kNone || found == i || !Explains(found, i)) continue;
+    if (rule.where == Where::kItsPath) AlsoSuffers(i, *follower.uses, found);
+    return found;
   }
   return kNone;
 }
@@ -207,11 +185,15 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
     case Where::kSameMachine:
       return On(machine.id, rule.cause);
     case Where::kItsHost:
-      if (!follower.hosts.has_value()) follower.hosts = HostsOf(machine);
-      return OnFirst(*follower.hosts, rule.cause);
+    case Where::kItsPath:
+    case Where::kItsKey:
     case Where::kShortHost:
-      if (!follower.hosts.has_value()) follower.hosts = HostsOf(machine);
-      return OnFirst(ShortHosts(machine, *follower.hosts), rule.cause);
+      if (!follower.uses.has_value()) follower.uses = UsesOf(machine);
+      if (rule.where == Where::kItsPath) return OnPath(*follower.uses, rule.cause);
+      if (rule.where == Where::kItsKey) return OnKey(machine, *follower.uses, rule.cause);
+      return OnFirst(rule.where == Where::kItsHost ? Asked(*follower.uses)
+                                                   : ShortHosts(machine, Asked(*follower.uses)),
+                     rule.cause);
     case Where::kZoneHost:
       return OnZone(machine, rule.cause);
     case Where::kSameId:
@@ -223,6 +205,8 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
       return OnRecord(machine, rule.cause);
     case Where::kItsPool:
       return OnPool(machine, rule.cause);
+    case Where::kAwaited:
+      return OnAwaited(machine, rule.cause);
   }
   return kNone;
 }
@@ -271,17 +255,14 @@ size_t Folder::OnPool(const MachineState& host, absl::string_view code) const {
   return kNone;
 }
 
+// Where others are told of records, what keeps a host's own record out explains nothing.
 size_t Folder::OnZone(const MachineState& machine, absl::string_view code) const {
-  std::vector<std::string> zones;
-  if (machine.os.has_value() && !machine.os->dns_domain().empty())
-    zones.push_back(HostKey(machine.os->dns_domain()));
-  if (machine.names.has_value()) {
-    for (const std::string& suffix : machine.names->suffixes()) zones.push_back(HostKey(suffix));
-  }
-  for (const std::string& zone : zones) {
-    const auto hosts = zone_hosts_.find(zone);
-    if (hosts == zone_hosts_.end()) continue;
-    if (const size_t found = OnFirst(hosts->second, code); found != kNone) return found;
+  for (const std::string& domain : DomainsOf(machine)) {
+    const auto zone = estate_.index().zones.find(domain);
+    if (zone == estate_.index().zones.end() || zone->second.served > 0) continue;
+    for (const std::string& id : zone->second.hosts) {
+      if (const size_t found = On(id, code); found != kNone) return found;
+    }
   }
   return kNone;
 }
@@ -299,21 +280,103 @@ size_t Folder::OnRecord(const MachineState& machine, absl::string_view code) con
   return kNone;
 }
 
-// The KMS hosts that a machine asks: the one it uses, else those it was probing.
-std::vector<std::string> Folder::HostsOf(const MachineState& machine) const {
+bool Folder::HasPathCause(const std::string& host) const {
+  return std::any_of(std::begin(kPathCauses), std::end(kPathCauses),
+                     [&](absl::string_view code) { return On(host, code) != kNone; });
+}
+
+// Who is pinned depends on that host alone. All others go on to the next one that DNS names.
+Folder::Uses Folder::UsesOf(const MachineState& machine) const {
   const Facts facts(estate_, machine, v1::Policy::default_instance(), absl::InfinitePast());
-  if (facts.host_machine != nullptr) return {facts.host_machine->id};
-  std::vector<std::string> ids;
-  if (!facts.host_name.empty()) return ids;
+  Uses uses;
+  uses.reaches_one = facts.host_alive;
+  uses.port = facts.host_port;
+  uses.asked_known = facts.host_machine != nullptr;
+  if (uses.asked_known) uses.hosts.push_back(facts.host_machine->id);
+  if (facts.pinned) return uses;
+  const auto add = [&](const std::string& name) -> const MachineState* {
+    const MachineState* host = FindHost(estate_, name);
+    if (host == nullptr || !estate_.index().hosts.contains(host->id)) return nullptr;
+    if (std::find(uses.hosts.begin(), uses.hosts.end(), host->id) == uses.hosts.end())
+      uses.hosts.push_back(host->id);
+    return host;
+  };
   if (machine.probes.has_value()) {
     for (const v1::Probe& probe : machine.probes->probes()) {
-      if (const MachineState* host = estate_.FindByHostName(probe.host())) ids.push_back(host->id);
+      const MachineState* host = add(probe.host());
+      const bool fails =
+          probe.result() != v1::PROBE_RESULT_KMS && probe.result() != v1::PROBE_RESULT_UNSPECIFIED;
+      uses.cut_off = uses.cut_off || (fails && host != nullptr && !HasPathCause(host->id));
+    }
+  }
+  if (machine.names.has_value()) {
+    for (const v1::SrvAnswer& answer : machine.names->answers()) {
+      for (const v1::SrvRecord& record : answer.records()) add(record.target());
     }
   }
   // Nobody says which host it asks, and there is only one.
-  if (ids.empty() && !estate_.index().pool.only_host.empty())
-    ids.push_back(estate_.index().pool.only_host);
-  return ids;
+  const std::string& only = estate_.index().pool.only_host;
+  if (uses.hosts.empty() && facts.host_name.empty() && !only.empty()) uses.hosts.push_back(only);
+  return uses;
+}
+
+size_t Folder::OnPath(const Uses& uses, absl::string_view code) const {
+  if (uses.reaches_one || uses.cut_off) return kNone;
+  for (const std::string& id : uses.hosts) {
+    const size_t found = On(id, code);
+    if (found == kNone) continue;
+    // Who asks the port on which the host listens is not stopped by what others were told.
+    const MachineState& host = *estate_.Find(id);
+    if (code == "HOST_PORT_MISMATCH" && uses.port != 0 && host.host.has_value() &&
+        host.host->has_listening_port()) {
+      const uint32_t port = host.host->listening_port();
+      if (uses.port == (port == 0 ? kDefaultPort : port)) continue;
+    }
+    return found;
+  }
+  return kNone;
+}
+
+// Its way to each of its other hosts is closed, too.
+void Folder::AlsoSuffers(size_t follower, const Uses& uses, size_t cause) {
+  for (const std::string& id : uses.hosts) {
+    for (const absl::string_view code : kPathCauses) {
+      const size_t other = On(id, code);
+      if (other == kNone) continue;
+      if (other != cause) also_.emplace_back(other, follower);
+      break;
+    }
+  }
+}
+
+// Does a host key cover any product of this machine that is not licensed? Then the key is not why.
+size_t Folder::OnKey(const MachineState& machine, const Uses& uses, absl::string_view code) const {
+  for (const std::string& id : Asked(uses)) {
+    const size_t found = On(id, code);
+    if (found == kNone || !machine.licensing.has_value()) continue;
+    for (const v1::Product& product : machine.licensing->products()) {
+      if (product.status() == v1::LICENSE_STATUS_LICENSED) continue;
+      const Sku* sku = FindSku(product.activation_id());
+      if (sku != nullptr && sku->role == SkuRole::kClient &&
+          !IsCoveredBy(*estate_.Find(id), sku->family))
+        return found;
+    }
+  }
+  return kNone;
+}
+
+// Fewer clients than the threshold would not reach it, even if all of them could ask.
+size_t Folder::OnAwaited(const MachineState& host, absl::string_view code) const {
+  size_t users = 0;
+  for (const Target* target : estate_.index().TargetsOf(host))
+    users = std::max(users, target->users.size());
+  uint32_t required = 0;
+  if (host.host.has_value()) {
+    for (const v1::RequestSummary& request : host.host->requests())
+      required = std::max(required, RequiredBy(request));
+  }
+  if (users != 0 && users < (required == 0 ? 25 : required)) return kNone;
+  return On(host.id, code);
 }
 
 // Those whose count is too low for this machine: a server needs fewer than a desktop.

@@ -29,19 +29,12 @@ int RequiredCount(const v1::KmsHostSection& host) {
   return static_cast<int>(required);
 }
 
-// The family of a host key, by its activation id or else by its channel; empty: not known.
-absl::string_view HostFamilyOf(const v1::Product& product) {
-  if (const Sku* sku = FindSku(product.activation_id()))
-    return sku->role == SkuRole::kHost ? sku->family : absl::string_view();
-  return HostFamilyOfChannel(ChannelText(product));
-}
-
-absl::string_view HostFamilyOf(const Facts& facts) {
+absl::string_view FamilyOf(const Facts& facts) {
   return facts.host_product == nullptr ? absl::string_view() : HostFamilyOf(*facts.host_product);
 }
 
 Found ServiceOutdated(const Facts& facts) {
-  const absl::string_view family = HostFamilyOf(facts);
+  const absl::string_view family = FamilyOf(facts);
   if (family.empty() || !facts.machine.os.has_value() || !facts.machine.os->has_revision())
     return std::nullopt;
   const v1::OsSection& os = *facts.machine.os;
@@ -80,7 +73,7 @@ Found ActivationLimit(const Facts& facts) {
 Found EditionCannotHost(const Facts& facts) {
   if (facts.host_product == nullptr || !facts.machine.os.has_value()) return std::nullopt;
   const v1::OsSection& os = *facts.machine.os;
-  const absl::string_view family = HostFamilyOf(facts);
+  const absl::string_view family = FamilyOf(facts);
   const bool server_key = absl::StartsWith(family, "Windows Server");
   const bool client_key = !server_key && absl::StartsWith(family, "Windows");
   const bool azure_edition = absl::StartsWithIgnoreCase(os.edition_id(), "ServerTurbine");
@@ -112,28 +105,13 @@ Found KeyRejects(const Facts& facts) {
   return std::nullopt;
 }
 
-// Every host key of the machine, by its family; nothing if one of them is not known.
-std::vector<absl::string_view> KnownHostFamilies(const Facts& facts) {
-  std::vector<absl::string_view> families;
-  for (const v1::Product& product : facts.machine.licensing->products()) {
-    if (ChannelOf(product) != Channel::kKmsHost) continue;
-    families.push_back(HostFamilyOf(product));
-    if (!IsHostFamilyCovered(families.back())) return {};
-  }
-  return families;
-}
-
 // The clients that use this host and are not licensed hold keys that none of its own covers.
 Found KeyCannotServe(const Facts& facts) {
-  if (!facts.machine.licensing.has_value()) return std::nullopt;
-  const std::vector<absl::string_view> families = KnownHostFamilies(facts);
+  const std::vector<absl::string_view> families = HostFamiliesOf(facts.machine);
   if (families.empty()) return std::nullopt;
   for (const Target* target : facts.index.TargetsOf(facts.machine)) {
     for (const auto& [waiting, products] : target->waiting) {
-      if (absl::c_any_of(families, [&, &client = waiting](absl::string_view family) {
-            return HostKeyCovers(family, client);
-          }))
-        continue;
+      if (IsCoveredBy(facts.machine, waiting)) continue;
       return FindingBuilder("HOST_KEY_MISMATCH", facts.machine)
           .Saw("licensing", "host key", absl::StrJoin(families, ", "))
           .Saw("licensing of clients", std::string(waiting),

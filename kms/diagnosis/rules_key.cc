@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Clients: the key, the edition, the machine id.
+#include <algorithm>
+
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -63,16 +65,35 @@ int ThresholdOf(const Facts& facts) {
   return server ? 5 : 25;
 }
 
+// The pool that this machine would belong to: the hosts of its domains, or else all.
+struct OwnPool {
+  std::optional<int> best_count;
+  int mak_users = 0;
+};
+
+OwnPool PoolOf(const Facts& facts) {
+  OwnPool own;
+  for (const std::string& domain : DomainsOf(facts.machine)) {
+    const auto zone = facts.index.zones.find(domain);
+    if (zone == facts.index.zones.end() || zone->second.counts.empty()) continue;
+    own.best_count = std::max(own.best_count.value_or(0), zone->second.counts.rbegin()->first);
+    own.mak_users = std::max(own.mak_users, static_cast<int>(zone->second.mak_users.size()));
+  }
+  if (own.best_count.has_value()) return own;
+  return {facts.index.pool.best_count, facts.index.pool.mak_users};
+}
+
 // A MAK is right for as long as the pool is known, and known to be under the threshold.
 bool MayKeepMak(const Facts& facts) {
-  return facts.channel == Channel::kMak && facts.index.pool.best_count.has_value() &&
-         *facts.index.pool.best_count < ThresholdOf(facts);
+  if (facts.channel != Channel::kMak) return false;
+  const OwnPool pool = PoolOf(facts);
+  return pool.best_count.has_value() && *pool.best_count < ThresholdOf(facts);
 }
 
 Found MakUntilCount(const Facts& facts) {
   const v1::Product* product = ProductOffKms(facts);
   if (product == nullptr || !MayKeepMak(facts)) return std::nullopt;
-  const Pool& pool = facts.index.pool;
+  const OwnPool pool = PoolOf(facts);
   FindingBuilder builder = About("CLIENT_MAK_UNTIL_COUNT", facts, product);
   builder.NoTreatments().Saw("kms_host", "highest count",
                              absl::StrCat(*pool.best_count, " of ", ThresholdOf(facts)));
@@ -116,37 +137,65 @@ Found ActivationLimit(const Facts& facts) {
 
 constexpr size_t kNamesShown = 5;
 
+// Those that have this machine's id; null: nobody else has.
+const Ids* SharersOf(const Facts& facts) {
+  if (!facts.machine.client.has_value()) return nullptr;
+  const auto found =
+      facts.index.by_cmid.find(absl::AsciiStrToLower(facts.machine.client->client_machine_id()));
+  return found == facts.index.by_cmid.end() || found->second.size() < 2 ? nullptr : &found->second;
+}
+
+bool HasNoRearm(const MachineState& machine) {
+  return machine.licensing.has_value() && machine.licensing->has_windows_rearms_left() &&
+         machine.licensing->windows_rearms_left() == 0;
+}
+
+constexpr char kNoRearmWhy[] =
+    "no rearm is left on it: install it anew from an image that was generalized with sysprep";
+
 // The first of those that share an id keeps it and speaks of all; the others speak of the first.
 Found DuplicateCmid(const Facts& facts) {
-  if (!facts.machine.client.has_value() || facts.machine.client->client_machine_id().empty())
-    return std::nullopt;
+  const Ids* sharing = SharersOf(facts);
+  if (sharing == nullptr) return std::nullopt;
   const std::string cmid = absl::AsciiStrToLower(facts.machine.client->client_machine_id());
-  const auto found = facts.index.by_cmid.find(cmid);
-  if (found == facts.index.by_cmid.end() || found->second.size() < 2) return std::nullopt;
-  const Ids& sharing = found->second;
   FindingBuilder builder("CLIENT_DUPLICATE_CMID", facts.machine);
-  builder.NoTreatments().Saw("kms_client", "client_machine_id", cmid);
-  if (*sharing.begin() != facts.machine.id) {
-    builder.Saw("kms_client", "the same id on", facts.estate.Find(*sharing.begin())->name)
-        .Treat("reset_machine_id", {{"client_machine_id", cmid}})
-        .Treat("activate");
+  builder.NoTreatments().Why(kNoRearmWhy).Saw("kms_client", "client_machine_id", cmid);
+  const auto part = [&](const std::string& id, absl::string_view where) {
+    if (HasNoRearm(*facts.estate.Find(id))) return;
+    builder.Treat("reset_machine_id", {{"client_machine_id", cmid}}, where)
+        .Treat("activate", {}, where);
+  };
+  if (*sharing->begin() != facts.machine.id) {
+    builder.Saw("kms_client", "the same id on", facts.estate.Find(*sharing->begin())->name);
+    part(facts.machine.id, "");
     return builder.Build();
   }
   size_t shown = 0;
-  for (auto id = std::next(sharing.begin()); id != sharing.end(); ++id) {
+  for (auto id = std::next(sharing->begin()); id != sharing->end(); ++id) {
     if (shown++ < kNamesShown)
       builder.Saw("kms_client", "the same id on", facts.estate.Find(*id)->name);
-    builder.Treat("reset_machine_id", {{"client_machine_id", cmid}}, *id)
-        .Treat("activate", {}, *id);
+    part(*id, *id);
   }
-  builder.Saw("kms_client", "machines that share it", absl::StrCat(sharing.size()));
+  builder.Saw("kms_client", "machines that share it", absl::StrCat(sharing->size()));
   return builder.Build();
 }
 
+// The first keeps its id, so it needs none.
+Found NoRearmLeft(const Facts& facts) {
+  const Ids* sharing = SharersOf(facts);
+  if (sharing == nullptr || *sharing->begin() == facts.machine.id || !HasNoRearm(facts.machine))
+    return std::nullopt;
+  return FindingBuilder("CLIENT_NO_REARM_LEFT", facts.machine)
+      .Saw("licensing", "windows_rearms_left", "0")
+      .Saw("kms_client", "the same id on", facts.estate.Find(*sharing->begin())->name)
+      .Build();
+}
+
 constexpr Rule kRules[] = {
-    {Stage::kFact, &DuplicateCmid},    {Stage::kFact, &MakUntilCount},
-    {Stage::kFact, &ActivationLimit},  {Stage::kCause, &EditionNotVolume},
-    {Stage::kCause, &KeyWrongEdition}, {Stage::kCause, &KeyNotGvlk},
+    {Stage::kFact, &DuplicateCmid},     {Stage::kFact, &NoRearmLeft},
+    {Stage::kFact, &MakUntilCount},     {Stage::kFact, &ActivationLimit},
+    {Stage::kCause, &EditionNotVolume}, {Stage::kCause, &KeyWrongEdition},
+    {Stage::kCause, &KeyNotGvlk},
 };
 
 }  // namespace

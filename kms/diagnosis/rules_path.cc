@@ -12,8 +12,14 @@
 namespace keymedic::kms {
 namespace {
 
+// Activated by the directory, it needs no host.
+bool NeedsNoHost(const Facts& facts) {
+  return facts.licensed() && facts.index.directory_users.contains(facts.machine.id);
+}
+
 bool AsksAHost(const Facts& facts) {
-  return facts.is_kms_client && !facts.is_host && ProductOffKms(facts) == nullptr;
+  return facts.is_kms_client && !NeedsNoHost(facts) && !facts.is_host &&
+         ProductOffKms(facts) == nullptr;
 }
 
 // The cloud whose own endpoint this client asks; "" if it is none.
@@ -190,7 +196,8 @@ void AddOthersAnswers(const Facts& facts, FindingBuilder& builder) {
 }
 
 Found NoSrv(const Facts& facts) {
-  if (facts.pinned || facts.is_host || ProductOffKms(facts) != nullptr || HasNoNameServer(facts))
+  if (facts.pinned || facts.is_host || ProductOffKms(facts) != nullptr || HasNoNameServer(facts) ||
+      NeedsNoHost(facts))
     return std::nullopt;
   const bool asked = facts.machine.names.has_value() && !facts.machine.names->answers().empty();
   const bool none = asked && (IsToldNoSrv(*facts.machine.names) || IsLookupDomainEmpty(facts));

@@ -37,6 +37,16 @@ Found NonGenuine(const Facts& facts) {
   return std::nullopt;
 }
 
+// The state itself says it, whatever the newest attempt met. (0x4004F00D is also said of what
+// lapsed.)
+Found HardwareRejected(const Facts& facts) {
+  const v1::Product* product = FindProduct(facts, [](const v1::Product& p) {
+    return p.status() != v1::LICENSE_STATUS_LICENSED && p.status_reason() == 0xC004F00F;
+  });
+  if (product == nullptr) return std::nullopt;
+  return About("CLIENT_HARDWARE_CHANGED", facts, product).Build();
+}
+
 Found HardwareChanged(const Facts& facts) {
   return OnError("CLIENT_HARDWARE_CHANGED", facts, &IsHardwareChanged);
 }
@@ -78,13 +88,58 @@ Found ClockDrifts(const Facts& facts) {
   return MinutesOff(facts) != 0 && !ClockStops(facts) ? ClockFinding(facts) : std::nullopt;
 }
 
+// What a reader found told in two ways. It left the field absent, so that no rule judges by it.
+Found Contradictory(const Facts& facts) {
+  if (facts.machine.contradictions.empty()) return std::nullopt;
+  FindingBuilder builder("EVIDENCE_CONTRADICTORY", facts.machine);
+  for (const Contradiction& told : facts.machine.contradictions) {
+    builder.Saw(told.one_source, told.field, told.one)
+        .Saw(told.other_source, told.field, told.other);
+  }
+  return builder.Build();
+}
+
+const v1::Product* Unlicensed(const Facts& facts) {
+  return FindProduct(facts, [](const v1::Product& p) {
+    return p.status() != v1::LICENSE_STATUS_UNSPECIFIED &&
+           p.status() != v1::LICENSE_STATUS_LICENSED;
+  });
+}
+
+// When the client was last activated by a KMS host; 0: not known.
+int64_t LastActivation(const Facts& facts) {
+  const v1::KmsClientSection& client = *facts.machine.client;
+  if (client.has_last_activation_at()) return client.last_activation_at().seconds();
+  return facts.primary->has_expires_at() ? facts.primary->expires_at().seconds() - kValidity : 0;
+}
+
+// How long ago the last activation was, in seconds, if that is too long; 0 if it is not.
+int64_t OverdueFor(const Facts& facts) {
+  if (!facts.licensed() || facts.is_host || facts.channel != Channel::kKmsClient ||
+      !facts.machine.client.has_value() || facts.index.directory_users.contains(facts.machine.id))
+    return 0;
+  const int64_t last = LastActivation(facts);
+  if (last == 0) return 0;
+  const int64_t interval =
+      std::max<int64_t>(int64_t{facts.machine.client->renewal_interval_minutes()} * 60, kRenewal);
+  const int64_t age = absl::ToUnixSeconds(facts.now) - last;
+  return age > 2 * interval ? age : 0;
+}
+
+// Of a licensed client on KMS it says that the next renewal will fail.
 Found ActivationTypeLimited(const Facts& facts) {
-  if (!facts.machine.client.has_value() || facts.is_host || facts.licensed() || !facts.wants_kms())
+  if (!facts.machine.client.has_value() || facts.is_host || !facts.wants_kms() ||
+      facts.index.directory_users.contains(facts.machine.id) ||
+      (facts.licensed() && facts.channel != Channel::kKmsClient))
     return std::nullopt;
   const v1::ActivationType type = facts.machine.client->activation_type();
   if (type != v1::ACTIVATION_TYPE_DIRECTORY && type != v1::ACTIVATION_TYPE_TOKEN)
     return std::nullopt;
-  return FindingBuilder("CLIENT_ACTIVATION_TYPE_LIMITED", facts.machine)
+  FindingBuilder builder("CLIENT_ACTIVATION_TYPE_LIMITED", facts.machine);
+  // It is why the machine is not licensed, or soon will not be.
+  if (Unlicensed(facts) != nullptr || OverdueFor(facts) != 0)
+    builder.Severity(v1::SEVERITY_WARNING);
+  return builder
       .Saw("kms_client", "activation_type",
            type == v1::ACTIVATION_TYPE_DIRECTORY ? "directory only" : "token only")
       .Build();
@@ -100,13 +155,6 @@ Found ActivatedByDirectory(const Facts& facts) {
     builder.Saw("kms_client", "activation_object", client.activation_object());
   }
   return builder.NoTreatments().Build();
-}
-
-const v1::Product* Unlicensed(const Facts& facts) {
-  return FindProduct(facts, [](const v1::Product& p) {
-    return p.status() != v1::LICENSE_STATUS_UNSPECIFIED &&
-           p.status() != v1::LICENSE_STATUS_LICENSED;
-  });
 }
 
 bool IsGrace(v1::LicenseStatus status) {
@@ -139,23 +187,9 @@ Found GraceExpiring(const Facts& facts) {
   return AddAttempt(builder, facts).Build();
 }
 
-// When the client was last activated by a KMS host; 0: not known.
-int64_t LastActivation(const Facts& facts) {
-  const v1::KmsClientSection& client = *facts.machine.client;
-  if (client.has_last_activation_at()) return client.last_activation_at().seconds();
-  return facts.primary->has_expires_at() ? facts.primary->expires_at().seconds() - kValidity : 0;
-}
-
 Found RenewalOverdue(const Facts& facts) {
-  if (!facts.licensed() || facts.is_host || facts.channel != Channel::kKmsClient ||
-      !facts.machine.client.has_value() || facts.index.directory_users.contains(facts.machine.id))
-    return std::nullopt;
-  const int64_t last = LastActivation(facts);
-  if (last == 0) return std::nullopt;
-  const int64_t interval =
-      std::max<int64_t>(int64_t{facts.machine.client->renewal_interval_minutes()} * 60, kRenewal);
-  const int64_t age = absl::ToUnixSeconds(facts.now) - last;
-  if (age <= 2 * interval) return std::nullopt;
+  const int64_t age = OverdueFor(facts);
+  if (age == 0) return std::nullopt;
   FindingBuilder builder = About("CLIENT_RENEWAL_OVERDUE", facts, facts.primary);
   builder.Saw("kms_client", "last activation", absl::StrCat(age / kDay, " days ago"));
   return AddAttempt(builder, facts).Build();
@@ -169,11 +203,12 @@ Found NotLicensed(const Facts& facts) {
 }
 
 constexpr Rule kRules[] = {
-    {Stage::kFact, &ActivationTypeLimited}, {Stage::kFact, &ActivatedByDirectory},
-    {Stage::kFact, &ClockDrifts},           {Stage::kCause, &ClockSkew},
-    {Stage::kCause, &NonGenuine},           {Stage::kSymptom, &HardwareChanged},
-    {Stage::kGeneric, &NeverActivated},     {Stage::kGeneric, &GraceExpiring},
-    {Stage::kGeneric, &RenewalOverdue},     {Stage::kGeneric, &NotLicensed},
+    {Stage::kFact, &Contradictory},        {Stage::kFact, &ActivationTypeLimited},
+    {Stage::kFact, &ActivatedByDirectory}, {Stage::kFact, &ClockDrifts},
+    {Stage::kCause, &ClockSkew},           {Stage::kCause, &NonGenuine},
+    {Stage::kCause, &HardwareRejected},    {Stage::kSymptom, &HardwareChanged},
+    {Stage::kGeneric, &NeverActivated},    {Stage::kGeneric, &GraceExpiring},
+    {Stage::kGeneric, &RenewalOverdue},    {Stage::kGeneric, &NotLicensed},
 };
 
 }  // namespace

@@ -94,6 +94,15 @@ std::vector<Case> StateCases() {
        [] { return UnlicensedClient("pc", 0xC004F00F); },
        {"CLIENT_HARDWARE_CHANGED"},
        {}},
+      {"hardware, and a clock that is off",
+       [] {
+         return Changed(UnlicensedClient("pc", 0xC004F00F), [](MachineState& m) {
+           m.os->set_clock_skew_minutes(-420);
+           AddAttempt(m, 12288, 0xC004F06C);
+         });
+       },
+       {"CLIENT_CLOCK_SKEW", "CLIENT_HARDWARE_CHANGED"},
+       {}},
       {"hardware, but licensed",
        [] {
          return Changed(HealthyClient("pc"), [](MachineState& m) {
@@ -184,13 +193,22 @@ std::vector<Case> StateCases() {
            m.client->set_activation_type(v1::ACTIVATION_TYPE_DIRECTORY);
          });
        },
-       {},
+       {"CLIENT_ACTIVATION_TYPE_LIMITED"},
+       {}},
+      {"directory only, activated by it",
+       [] {
+         return Changed(HealthyClient("pc"), [](MachineState& m) {
+           m.client->set_activation_type(v1::ACTIVATION_TYPE_DIRECTORY);
+           m.client->set_activation_object("Contoso volume");
+         });
+       },
+       {"CLIENT_ACTIVATED_BY_DIRECTORY"},
        {}},
       {"what 0x80004005 means nobody knows",
        [] {
          return Changed(Machine("pc"), [](MachineState& m) { AddAttempt(m, 8198, 0x80004005); });
        },
-       {},
+       {"CLIENT_ACTIVATION_TYPE_LIMITED"},
        {}},
   };
 }
