@@ -20,12 +20,16 @@
 #include "keymedic/v1/policy_service.pb.h"
 #include "kms/diagnosis/diagnosis.h"
 #include "kms/readers/join.h"
+#include "kms/readers/own_labels.h"
 #include "kms/readers/piece.h"
 
 namespace keymedic::kms {
 
 class CaptureSet {
  public:
+  // The words of a machine's own slmgr (its slmgr.ini), for what is added after. False: these bytes
+  // hold none.
+  bool AddLabels(absl::string_view slmgr_ini) { return labels_.Add(slmgr_ini); }
   // Any bytes. False: it is no evidence, which is remembered as unread; as a whole file that was
   // asked for, unless it was only found beside others (in a directory, in an archive).
   bool Add(absl::string_view file, absl::string_view content, bool asked_for = true);
@@ -49,6 +53,7 @@ class CaptureSet {
  private:
   std::vector<readers::Machine> Join(std::optional<absl::Time> now) const;
 
+  readers::OwnLabels labels_;
   std::vector<v1::Unread> unread_;
   std::vector<readers::Machine> whole_;  // told by the machines themselves
   std::vector<readers::Piece> pieces_;   // one for each thing that was recognised, in order

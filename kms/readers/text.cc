@@ -330,7 +330,12 @@ void Decode(absl::string_view bytes, Document& document) {
                          : FromUtf16(bytes, encoding == Encoding::kUtf16Be);
   StripEscapes(text);
   EndLines(text);
-  document.text = RedactProductKeys(std::move(text));
+  SetText(RedactProductKeys(std::move(text)), document);
+}
+
+void SetText(std::string text, Document& document) {
+  document.lines.clear();
+  document.text = std::move(text);
   SplitLines(document);
 }
 

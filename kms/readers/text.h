@@ -42,6 +42,9 @@ std::string WhyNotText(absl::string_view bytes);
 // spaces, direction marks go, product keys are redacted.
 void Decode(absl::string_view bytes, Document& document);
 
+// Another text for the document, of the same lines.
+void SetText(std::string text, Document& document);
+
 // As Decode does it, without the redaction.
 std::string FromUtf16(absl::string_view bytes, bool big_endian);
 
