@@ -67,7 +67,6 @@ class Speaker {
 };
 
 Statements Speaker::Speak() {
-  said_.reserve(24);
   OfItself();
   OfItsKeys();
   if (machine_.names.has_value()) OfNames(*machine_.names);

@@ -12,8 +12,8 @@
 
 #include <compare>
 #include <string>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "kms/diagnosis/index.h"
 
 namespace keymedic::kms {
@@ -70,8 +70,9 @@ struct Statement {
   bool OfIdentity() const { return kind <= kHost; }
 };
 
-// Sorted. What counts answers stands there once for each answer, all else once.
-using Statements = std::vector<Statement>;
+// Sorted. What counts answers stands there once for each answer, all else once. A client's fit in
+// place: glibc tidies up its whole heap for each piece of more than a kilobyte.
+using Statements = absl::InlinedVector<Statement, 24>;
 Statements StatementsOf(const MachineState& machine);
 
 enum class Wire { kAdd, kRemove };
