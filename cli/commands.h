@@ -13,6 +13,7 @@
 namespace keymedic::cli {
 
 void AddMachines(CLI::App& app, Globals& globals, int& exit_code);
+void AddEstate(CLI::App& app, Globals& globals, int& exit_code);
 void AddFindings(CLI::App& app, Globals& globals, int& exit_code);
 void AddRemediations(CLI::App& app, Globals& globals, int& exit_code);
 void AddTokens(CLI::App& app, Globals& globals, int& exit_code);

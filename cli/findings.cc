@@ -5,8 +5,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "cli/catalogue.h"
 #include "cli/commands.h"
+#include "cli/explain.h"
 #include "cli/finding_view.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
@@ -76,34 +79,56 @@ int ExplainFinding(const Globals& globals, const kms::FindingRow& row) {
   return kOk;
 }
 
-int ExplainError(const Globals& globals, uint32_t code) {
-  const kms::ErrorRow* row = kms::FindError(code);
+int ExplainUnknown(const Globals& globals, uint32_t code) {
+  const Decoded decoded = DecodeError(code);
   const std::string hex = absl::StrFormat("0x%08X", code);
-  if (row == nullptr) {
-    return Fail(absl::NotFoundError(absl::StrCat(hex,
-                                                 " is not in the error table; look at the Windows "
-                                                 "events around it, and tell us what it was")));
-  }
   if (globals.json()) {
     const nlohmann::ordered_json answer = {{"code", hex},
+                                           {"decimal", code},
+                                           {"known", false},
+                                           {"kind", decoded.kind},
+                                           {"suggestion", decoded.suggestion},
+                                           {"findings", FindingsOnError(code)}};
+    std::cout << answer.dump(2) << '\n';
+  } else {
+    std::cout << Paint(hex, Style::kBold, globals.color()) << "  is not in the error table\n";
+    PrintPair("What its number tells", decoded.kind);
+    PrintPair("What to do", decoded.suggestion);
+  }
+  return kError;
+}
+
+int ExplainError(const Globals& globals, uint32_t code) {
+  const kms::ErrorRow* row = kms::FindError(code);
+  if (row == nullptr) return ExplainUnknown(globals, code);
+  const std::string hex = absl::StrFormat("0x%08X", code);
+  const std::vector<std::string> findings = FindingsOnError(code);
+  if (globals.json()) {
+    const nlohmann::ordered_json answer = {{"code", hex},
+                                           {"decimal", code},
+                                           {"known", true},
                                            {"symbol", std::string(row->symbol)},
                                            {"meaning", std::string(row->meaning)},
-                                           {"action", std::string(row->action)}};
+                                           {"action", std::string(row->action)},
+                                           {"applies_to", std::string(row->applies_to)},
+                                           {"findings", findings},
+                                           {"source", std::string(row->source)}};
     std::cout << answer.dump(2) << '\n';
     return kOk;
   }
   std::cout << Paint(hex, Style::kBold, globals.color()) << "  " << row->symbol << '\n';
   PrintPair("What it means", row->meaning);
   PrintPair("What to do", row->action);
+  PrintPair("Findings that look at it", absl::StrJoin(findings, ", "));
   PrintPair("Seen on", row->applies_to);
   PrintPair("Source", row->source);
   return kOk;
 }
 
 int Explain(const Globals& globals, const std::string& code) {
-  const std::string upper = absl::AsciiStrToUpper(code);
+  const std::string upper = absl::AsciiStrToUpper(absl::StripAsciiWhitespace(code));
   if (const kms::FindingRow* row = kms::FindFinding(upper)) return ExplainFinding(globals, *row);
-  if (const auto error = kms::ParseErrorCode(code)) return ExplainError(globals, *error);
+  if (const auto error = PastedErrorCode(code)) return ExplainError(globals, *error);
   std::vector<std::string> codes;
   for (const kms::FindingRow& row : kms::FindingRows()) codes.emplace_back(row.code);
   const std::string meant = Suggest(upper, codes);
@@ -133,8 +158,20 @@ void AddFindings(CLI::App& app, Globals& globals, int& exit_code) {
       noun->add_subcommand("explain", "what a finding or an error code means, and what to do");
   explain->fallthrough();
   auto code = std::make_shared<std::string>();
-  explain->add_option("CODE", *code, "CLIENT_KEY_NOT_GVLK, 0xC004F074, 3221549172 ...")->required();
-  explain->callback([&globals, &exit_code, code] { exit_code = Explain(globals, *code); });
+  auto every = std::make_shared<bool>(false);
+  CLI::Option* one =
+      explain->add_option("CODE", *code, "CLIENT_KEY_NOT_GVLK, 0xC004F074, -1073418124 ...");
+  explain->add_flag("--all", *every, "the whole catalogue as a document (Markdown)")->excludes(one);
+  explain->callback([&globals, &exit_code, code, every] {
+    if (*every) {
+      std::cout << CatalogueDocument();
+    } else if (code->empty()) {
+      exit_code = Fail(absl::InvalidArgumentError("which code? A finding, an error code, or --all"),
+                       kUsage);
+    } else {
+      exit_code = Explain(globals, *code);
+    }
+  });
 }
 
 }  // namespace keymedic::cli

@@ -17,6 +17,7 @@ constexpr char kDescription[] =
   keymedic diagnose dlv.txt events.xml        what do these outputs say?
   keymedic findings list                      what is wrong in the estate, by cause
   keymedic findings explain 0xC004F074        what does this code mean?
+  keymedic estate forecast                    when does who leave Licensed, and what prevents it?
   keymedic remediations plan --select all     what would be done about it
   keymedic remediations start r-1 --plan-hash HASH --watch
   keymedic lab up                             try all of it on a simulated estate
@@ -75,6 +76,7 @@ int Main(int argc, char** argv) {
   AddBundle(app, globals, exit_code);
   AddMachines(app, globals, exit_code);
   AddFindings(app, globals, exit_code);
+  AddEstate(app, globals, exit_code);
   AddRemediations(app, globals, exit_code);
   AddTokens(app, globals, exit_code);
   AddAudit(app, globals, exit_code);

@@ -337,6 +337,8 @@ absl::string_view ErrorMeaning(uint32_t code) {
   return row == nullptr ? absl::string_view() : row->meaning;
 }
 
+std::span<const ErrorRow> ErrorRows() { return ErrorTable(); }
+
 std::span<const FindingRow> FindingRows() { return FindingTable(); }
 
 const FindingRow* FindFinding(absl::string_view code) {

@@ -49,6 +49,7 @@ struct ErrorRow {
   uint32_t code;
   absl::string_view symbol, meaning, action, applies_to, source, confidence;
 };
+std::span<const ErrorRow> ErrorRows();
 const ErrorRow* FindError(uint32_t code);
 // "0xC004F074", "c004f074", "3221549172", "-1073418124".
 std::optional<uint32_t> ParseErrorCode(absl::string_view text);

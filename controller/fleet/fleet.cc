@@ -183,6 +183,11 @@ v1::Summary Fleet::Summary() {
   return summary;
 }
 
+v1::ListForecastsResponse Fleet::Forecast(const kms::ForecastOptions& options) {
+  LookForSilence();
+  return diagnosis_.Forecast(options);
+}
+
 absl::StatusOr<v1::Machine> Fleet::DescribeMachine(const std::string& machine_id) {
   const auto machine = Find(machine_id);
   if (machine == nullptr) {

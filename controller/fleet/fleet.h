@@ -51,6 +51,8 @@ class Fleet final : public FleetPort {
   // Findings and facts of everything, folded; cheap while nothing changes.
   std::shared_ptr<const FoldedView> View();
   v1::Summary Summary();
+  // What becomes of the estate if nothing changes.
+  v1::ListForecastsResponse Forecast(const kms::ForecastOptions& options);
   // Without sections. kNotFound.
   absl::StatusOr<v1::Machine> DescribeMachine(const std::string& machine_id);
   absl::StatusOr<std::vector<v1::Section>> SectionsOf(const std::string& machine_id);

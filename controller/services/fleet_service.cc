@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -75,6 +76,22 @@ class FindingFilter {
   absl::flat_hash_map<absl::string_view, const FleetPort::MachineInfo*> by_name_;
 };
 
+// Those that the selector fits, by name; all without one.
+std::vector<FleetPort::MachineInfo> MachinesOf(Fleet& fleet,
+                                               const std::optional<Selector>& selector) {
+  std::vector<FleetPort::MachineInfo> machines = fleet.Machines();
+  if (!selector) return machines;
+  const auto view = fleet.View();
+  std::erase_if(machines, [&](const FleetPort::MachineInfo& machine) {
+    std::vector<v1::Finding> findings;
+    if (const auto own = view->of_machine.find(machine.id); own != view->of_machine.end()) {
+      for (size_t i : own->second) findings.push_back(view->findings[i]);
+    }
+    return !selector->Matches(machine, findings);
+  });
+  return machines;
+}
+
 }  // namespace
 
 grpc::Status FleetServiceImpl::ListMachines(grpc::ServerContext* context,
@@ -86,17 +103,7 @@ grpc::Status FleetServiceImpl::ListMachines(grpc::ServerContext* context,
 absl::StatusOr<v1::ListMachinesResponse> FleetServiceImpl::DoListMachines(
     const v1::ListMachinesRequest& request) {
   KM_ASSIGN_OR_RETURN(const std::optional<Selector> selector, ParseFilter(request.filter()));
-  std::vector<FleetPort::MachineInfo> machines = fleet_.Machines();
-  if (selector) {
-    const auto view = fleet_.View();
-    std::erase_if(machines, [&](const FleetPort::MachineInfo& machine) {
-      std::vector<v1::Finding> findings;
-      if (const auto own = view->of_machine.find(machine.id); own != view->of_machine.end()) {
-        for (size_t i : own->second) findings.push_back(view->findings[i]);
-      }
-      return !selector->Matches(machine, findings);
-    });
-  }
+  std::vector<FleetPort::MachineInfo> machines = MachinesOf(fleet_, selector);
   v1::ListMachinesResponse response;
   response.set_total_size(static_cast<int32_t>(machines.size()));
   // The token is the last one's place in the order, so pages hold when machines come and go.
@@ -187,6 +194,39 @@ grpc::Status FleetServiceImpl::GetSummary(grpc::ServerContext* context,
                                           v1::Summary* response) {
   *response = fleet_.Summary();
   return grpc::Status::OK;
+}
+
+grpc::Status FleetServiceImpl::ListForecasts(grpc::ServerContext* context,
+                                             const v1::ListForecastsRequest* request,
+                                             v1::ListForecastsResponse* response) {
+  return Answer(DoListForecasts(*request), response);
+}
+
+absl::StatusOr<v1::ListForecastsResponse> FleetServiceImpl::DoListForecasts(
+    const v1::ListForecastsRequest& request) {
+  KM_ASSIGN_OR_RETURN(const std::optional<Selector> selector, ParseFilter(request.filter()));
+  int begin = 0;
+  if (!request.page_token().empty() &&
+      (!absl::SimpleAtoi(request.page_token(), &begin) || begin < 0)) {
+    return BadPageToken();
+  }
+  kms::ForecastOptions options;
+  if (request.days() != 0) options.ahead = absl::Hours(24) * request.days();
+  absl::flat_hash_set<std::string> meant;
+  if (selector) {
+    for (FleetPort::MachineInfo& machine : MachinesOf(fleet_, selector))
+      meant.insert(std::move(machine.id));
+    options.about = [&](const kms::MachineState& machine) { return meant.contains(machine.id); };
+  }
+  v1::ListForecastsResponse response = fleet_.Forecast(options);
+  const int total = response.forecasts_size();
+  begin = std::min(begin, total);
+  const int end = std::min<int>(total, begin + static_cast<int>(PageSize(request.page_size())));
+  response.mutable_forecasts()->DeleteSubrange(end, total - end);
+  response.mutable_forecasts()->DeleteSubrange(0, begin);
+  if (begin != 0) response.clear_summary();
+  if (end < total) response.set_next_page_token(absl::StrCat(end));
+  return response;
 }
 
 grpc::Status FleetServiceImpl::DiagnoseCaptures(grpc::ServerContext* context,

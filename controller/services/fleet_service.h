@@ -32,6 +32,8 @@ class FleetServiceImpl final
                             v1::ListFindingsResponse* response) override;
   grpc::Status GetSummary(grpc::ServerContext* context, const v1::GetSummaryRequest* request,
                           v1::Summary* response) override;
+  grpc::Status ListForecasts(grpc::ServerContext* context, const v1::ListForecastsRequest* request,
+                             v1::ListForecastsResponse* response) override;
   grpc::Status DiagnoseCaptures(grpc::ServerContext* context,
                                 const v1::DiagnoseCapturesRequest* request,
                                 v1::DiagnoseCapturesResponse* response) override;
@@ -43,6 +45,8 @@ class FleetServiceImpl final
  private:
   absl::StatusOr<v1::ListMachinesResponse> DoListMachines(const v1::ListMachinesRequest& request);
   absl::StatusOr<v1::ListFindingsResponse> DoListFindings(const v1::ListFindingsRequest& request);
+  absl::StatusOr<v1::ListForecastsResponse> DoListForecasts(
+      const v1::ListForecastsRequest& request);
   absl::StatusOr<v1::Machine> DoGetMachine(const v1::GetMachineRequest& request);
 
   Fleet& fleet_;
