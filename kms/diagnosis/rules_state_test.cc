@@ -208,7 +208,7 @@ std::vector<Case> StateCases() {
        [] {
          return Changed(Machine("pc"), [](MachineState& m) { AddAttempt(m, 8198, 0x80004005); });
        },
-       {"CLIENT_ACTIVATION_TYPE_LIMITED"},
+       {},
        {}},
   };
 }
