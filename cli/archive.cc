@@ -175,6 +175,8 @@ absl::StatusOr<std::string> WriteZip(const std::vector<ArchiveEntry>& entries, a
     return absl::InternalError(absl::StrCat("cannot write a zip archive: ", ErrorOf(writer.get())));
   };
   if (archive_write_set_format_zip(writer.get()) != ARCHIVE_OK ||
+      // No padding behind the end: some programs take that for damage.
+      archive_write_set_bytes_in_last_block(writer.get(), 1) != ARCHIVE_OK ||
       archive_write_open(writer.get(), &bytes, nullptr, append, nullptr) != ARCHIVE_OK) {
     return failed();
   }

@@ -223,11 +223,15 @@ void LogReader::Emit() {
     Lost(absl::StrCat("more than ", kMaxLicensingEvents,
                       " events of the licensing service: the rest was left out"));
   }
-  // A host's own events and those of it as a client are told apart by role.
-  const auto is_host = [](const v1::EventRecord& event) {
-    return event.event_id() >= 12290 && event.event_id() <= 12294;
+  // A host's events and those of it as a client are told apart by role; collected logs hold many
+  // machines. Those of one machine in a row are one piece.
+  const auto key = [](const v1::EventRecord& event) {
+    const bool host = event.event_id() >= 12290 && event.event_id() <= 12294;
+    return std::pair(!host, absl::string_view(event.computer()));
   };
-  std::stable_partition(events_.begin(), events_.end(), is_host);
+  std::stable_sort(
+      events_.begin(), events_.end(),
+      [&](const v1::EventRecord& a, const v1::EventRecord& b) { return key(a) < key(b); });
   for (v1::EventRecord& event : events_) {
     const auto line = static_cast<uint32_t>(event.record_id());
     // Only in a log without gaps does it mean something that an answer is not there.

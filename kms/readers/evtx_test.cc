@@ -124,6 +124,18 @@ TEST(EvtxTest, HostAndClientEventsOfSeveralLogsMeet) {
   EXPECT_EQ(host.host->requests(0).last_error(), 0xC004F015u);
 }
 
+TEST(EvtxTest, ACollectedLogHoldsManyMachines) {
+  std::vector<LoggedEvent> events;
+  for (uint64_t n = 1; n <= 6000; ++n) {
+    events.push_back(Request(n));
+    events.back().computer = absl::StrCat("pc-", n % 3);
+  }
+  Sink sink("ForwardedEvents.evtx");
+  ReadEvtx(WriteEvtx(events), sink);
+  EXPECT_EQ(sink.pieces().size(), 3u);
+  EXPECT_THAT(sink.unread(), IsEmpty());
+}
+
 TEST(EvtxTest, ALogWithoutLicensingEventsSaysSo) {
   CaptureSet set;
   set.Add("a.evtx", WriteEvtx({Foreign(1), Foreign(2)}));
