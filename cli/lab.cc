@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/demo.h"
+#include "cli/lab_score.h"
 #include "lab/serve.h"
 
 namespace keymedic::cli {
@@ -51,7 +52,8 @@ void AddLab(CLI::App& app, Globals& globals, int& exit_code) {
   CLI::App* noun = app.add_subcommand(
       "lab",
       "Examples:\n  keymedic lab up\n  keymedic lab up lab/estates/contoso.textproto --keep\n  "
-      "keymedic lab serve estate.textproto --socket /tmp/lab.sock --only-socket\n\nA simulated "
+      "keymedic lab serve estate.textproto --socket /tmp/lab.sock --only-socket\n"
+      "  keymedic lab score --seeds 1-50\n\nA simulated "
       "estate: see it all at work without a single Windows machine.");
   noun->require_subcommand(1);
   noun->fallthrough();
@@ -87,6 +89,7 @@ void AddLab(CLI::App& app, Globals& globals, int& exit_code) {
   serve->add_option("--speed", options->speed,
                     "how much faster than real time the estate lives (default 1)");
   serve->callback([&exit_code, options, token_file] { exit_code = Serve(*options, *token_file); });
+  AddLabScore(*noun, globals, exit_code);
 }
 
 }  // namespace keymedic::cli

@@ -14,14 +14,13 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "keymedic/v1/finding.pb.h"
-#include "keymedic/v1/policy_service.pb.h"
 #include "lab/world.h"
 
 namespace keymedic::cli {
 
-// Everything that is found, folded. `clock` is the world's, and stands still meanwhile.
-absl::StatusOr<std::vector<v1::Finding>> DiagnoseWorld(lab::World& world, const Clock& clock,
-                                                       const v1::Policy& policy);
+// Everything that is found by the estate's policy, folded. `clock` is the world's, and stands still
+// meanwhile.
+absl::StatusOr<std::vector<v1::Finding>> DiagnoseWorld(lab::World& world, const Clock& clock);
 
 }  // namespace keymedic::cli
 

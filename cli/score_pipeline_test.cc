@@ -17,7 +17,7 @@ std::vector<std::string> Look(const std::string& text) {
   EXPECT_TRUE(estate.ok()) << estate.status();
   auto world = lab::World::Make(*estate, clock);
   EXPECT_TRUE(world.ok()) << world.status();
-  const auto findings = DiagnoseWorld(**world, clock, v1::Policy());
+  const auto findings = DiagnoseWorld(**world, clock);
   EXPECT_TRUE(findings.ok()) << findings.status();
   std::vector<std::string> out;
   for (const v1::Finding& finding : *findings)
