@@ -150,5 +150,60 @@ TEST(JoinTest, TimeLeftCountsFromTheReportsOwnPresent) {
   EXPECT_FALSE(Machines({LicensedClient(kCmid)})[0].licensing->products(0).has_expires_at());
 }
 
+std::string PinnedClient(absl::string_view host, absl::string_view more = "") {
+  return absl::StrCat(
+      "Computer: PC-017\nName: Windows(R), Enterprise edition\n"
+      "Description: Windows(R) Operating System, VOLUME_KMSCLIENT channel\n"
+      "Partial Product Key: 2YT43\nLicense Status: Licensed\n"
+      "Volume activation expiration: 259200 minute(s) (180 day(s))\n",
+      more, "\nKey Management Service client information\n    Registered KMS machine name: ", host,
+      "\n    KMS host caching is enabled\n");
+}
+
+TEST(JoinTest, TwoValuesOfOneSettingWithoutTimesAreAContradiction) {
+  const auto machines = Machines({PinnedClient("kms01:1688"), PinnedClient("kms02:1688")});
+  ASSERT_EQ(machines.size(), 1u);
+  ASSERT_EQ(machines[0].contradictions.size(), 1u);
+  const Contradiction& contradiction = machines[0].contradictions[0];
+  EXPECT_EQ(contradiction.field, "kms_client.registered_host");
+  EXPECT_EQ(contradiction.one, "kms01");
+  EXPECT_EQ(contradiction.other, "kms02");
+  EXPECT_THAT(contradiction.one_source, testing::HasSubstr("f0.txt"));
+  EXPECT_THAT(contradiction.other_source, testing::HasSubstr("f1.txt"));
+  EXPECT_FALSE(machines[0].client->has_registered_host());
+  EXPECT_TRUE(machines[0].client->host_caching());
+}
+
+TEST(JoinTest, TheNewerOfTwoReportsCounts) {
+  const std::string older = PinnedClient("kms01:1688", "Trusted time: 2/11/2024 8:14:02 AM\n");
+  const std::string newer = PinnedClient("kms02:1688", "Trusted time: 2/11/2024 8:31:40 AM\n");
+  for (const auto& files : {std::vector{older, newer}, std::vector{newer, older}}) {
+    const auto machines = Machines(files);
+    ASSERT_EQ(machines.size(), 1u);
+    EXPECT_TRUE(machines[0].contradictions.empty());
+    EXPECT_EQ(machines[0].client->registered_host(), "kms02");
+  }
+}
+
+TEST(JoinTest, StatesThatContradictAreNotGuessed) {
+  std::string other = PinnedClient("kms01:1688");
+  other.replace(other.find("License Status: Licensed"), 24, "License Status: Notification");
+  other.replace(other.find("Volume activation expiration"), 59, "Notification Reason: 0xC004F074.");
+  const auto machines = Machines({PinnedClient("kms01:1688"), other});
+  ASSERT_EQ(machines.size(), 1u);
+  ASSERT_EQ(machines[0].contradictions.size(), 1u);
+  EXPECT_EQ(machines[0].contradictions[0].field, "licensing.status");
+  EXPECT_EQ(machines[0].licensing->products(0).status(), v1::LICENSE_STATUS_UNSPECIFIED);
+}
+
+TEST(JoinTest, WhatACommandAsksAnotherMachineIsThatMachines) {
+  const auto machines =
+      Machines({"C:\\>slmgr.vbs pc-101 /dlv\n" + LicensedClient(kCmid) + "C:\\>slmgr.vbs /dlv\n" +
+                LicensedClient("11111111-6a6a-49ec-92b8-f6150c7df211")});
+  ASSERT_EQ(machines.size(), 2u);
+  EXPECT_EQ(machines[0].name, "pc-101");
+  EXPECT_NE(machines[1].name, "pc-101");
+}
+
 }  // namespace
 }  // namespace keymedic::kms

@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kNone = absl::string_view::npos;
 constexpr size_t kMaxProperties = 200;  // of one object; the widest class has 90
+constexpr size_t kMaxColumns = 64;
 constexpr size_t kMaxValue = 64u << 10;
 
 bool IsNameChar(char c) { return absl::ascii_isalnum(c) || c == '_'; }
@@ -90,7 +91,8 @@ size_t CellsAt(absl::string_view text, size_t at, size_t& bytes) {
 // Where the cell is in the bytes of the line.
 size_t ByteOfCell(absl::string_view text, size_t cell) {
   size_t at = 0;
-  for (size_t cells = 0; at < text.size() && cells < cell;) {
+  while (at < text.size() && at < cell && static_cast<signed char>(text[at]) >= 0) ++at;
+  for (size_t cells = at; at < text.size() && cells < cell;) {
     size_t bytes = 1;
     cells += CellsAt(text, at, bytes);
     at += bytes;
@@ -108,7 +110,7 @@ std::vector<Column> ColumnsUnder(absl::string_view names, absl::string_view dash
     const absl::string_view name = names.substr(first, ByteOfCell(names, end) - first);
     columns.push_back({absl::StripAsciiWhitespace(name), at, end});
     at = end;
-    if (columns.size() > kMaxProperties) return {};
+    if (columns.size() > kMaxColumns) return {};
   }
   return columns;
 }
@@ -123,7 +125,7 @@ std::vector<Column> ColumnsOfWords(absl::string_view names) {
     if (end == at || (end < names.size() && names.substr(end, 2) != "  ")) return {};
     columns.push_back({names.substr(at, end - at), at, end});
     at = std::min(names.find_first_not_of(' ', end), names.size());
-    if (columns.size() > kMaxProperties) return {};
+    if (columns.size() > kMaxColumns) return {};
   }
   return columns;
 }
