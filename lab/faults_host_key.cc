@@ -29,8 +29,10 @@ void SwapHostKey(Landscape& landscape, const PlannedFault& fault, absl::Time now
 
 void DeactivateHost(Landscape& landscape, const PlannedFault& fault, absl::Time now) {
   Machine& machine = HostOf(landscape, fault);
+  const std::string extended_pid = machine.product.extended_pid;
   machine.product = MakeHostProduct(machine, *FindHostKeyFamily(machine.host->csvlk_family),
                                     machine.product.partial_key, now);
+  machine.product.extended_pid = extended_pid;  // the key is the same
 }
 
 void UseUpHostKey(Landscape& landscape, const PlannedFault& fault, absl::Time now) {

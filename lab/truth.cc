@@ -74,7 +74,11 @@ Truth TruthTeller::Tell() {
     for (const Machine* const machine : machines) {
       if (machines.size() < 2) continue;
       Say("CLIENT_DUPLICATE_CMID", machine->name, seen > 1);
-      if (machine->rearms_left == 0) Say("CLIENT_NO_REARM_LEFT", machine->name, seen > 1);
+      // One of them may keep the id: the first by its name.
+      const bool keeps = std::all_of(machines.begin(), machines.end(), [&](const Machine* other) {
+        return machine->name <= other->name;
+      });
+      if (machine->rearms_left == 0) Say("CLIENT_NO_REARM_LEFT", machine->name, seen > 1 && !keeps);
     }
   }
   const uint32_t silent =

@@ -67,7 +67,10 @@ bool TruthTeller::IsOverdue(const Machine& machine) const {
 
 Statement TruthTeller::Plain(const Machine& machine) const {
   if (IsLicensed(machine)) return {"CLIENT_RENEWAL_OVERDUE", machine.name};
-  if (!machine.client.last_activation.has_value()) return {"CLIENT_NEVER_ACTIVATED", machine.name};
+  // Once its grace is over, only its history tells what never was from what lapsed.
+  const bool over = machine.product.status == keymedic::v1::LICENSE_STATUS_NOTIFICATION;
+  if (!machine.client.last_activation.has_value() && !over)
+    return {"CLIENT_NEVER_ACTIVATED", machine.name};
   if (IsGrace(machine) && machine.product.ends - now_ < kDay * Or(policy_.grace_warning_days(), 30))
     return {"CLIENT_GRACE_EXPIRING", machine.name};
   return {"CLIENT_NOT_LICENSED", machine.name};
@@ -116,12 +119,18 @@ void TruthTeller::TellState(Machine& machine, const std::vector<Obstacle>& obsta
   const bool suffers = !IsLicensed(machine) || IsOverdue(machine) || machine.client.last_error != 0;
   if (!suffers) return;
   for (const Obstacle& obstacle : obstacles) roots_[name].merge(CausesOf(machine, obstacle));
+  // Behind whatever keeps it from a host, every host would reject its clock.
+  if (!roots_[name].empty() && absl::AbsDuration(machine.clock_error) > kMaxClockDifference)
+    roots_[name].insert({"CLIENT_CLOCK_SKEW", name});
   const bool stands_still = !IsLicensed(machine) || IsOverdue(machine);
   const bool unexplained = roots_[name].empty();
   if (stands_still && unexplained) Say(Plain(machine).code, name, true);
   // Whatever is in its way, it does not try.
   if (stands_still && (unexplained || !machine.client.automatic))
     roots_[name].insert(Plain(machine));
+  // The catalogue has one word for what lapsed and for what was rebuilt.
+  if (unexplained && !IsLicensed(machine) && product.reason == kReasonAdditionalGrace)
+    roots_[name].insert({"CLIENT_HARDWARE_CHANGED", name});
   if (roots_[name].empty()) roots_.erase(name);  // it will work next time
 }
 

@@ -102,10 +102,11 @@ void TruthTeller::LookAtCount(Machine& machine, HostTruth& truth) const {
   KmsHost& host = *machine.host;
   const absl::Time local = machine.Local(now_);
   truth.count = host.Count(local);
-  std::map<std::string, int> names_of;  // by id
+  std::map<std::string, int> names_of, asking;  // by id
   size_t machines = 0;
   for (const auto& [name, asked] : host.asked()) {
     if (asked.at + kCountMemory <= local) continue;
+    if (++asking[asked.client_machine_id] > 1) truth.clones_ask = true;
     if (asked.logged == 0) {
       truth.threshold = std::max(truth.threshold, asked.required_count);
       if (++names_of[asked.client_machine_id] > 1) truth.clones = true;
@@ -197,7 +198,7 @@ void TruthTeller::TellHostCount(const Machine& machine, const HostTruth& truth) 
   }
   if (truth.count == 0) Say("HOST_COUNT_ZERO", name, !explained);
   if (truth.low) Say("HOST_COUNT_TOO_LOW", name, !explained && !truth.stuck && !truth.split);
-  if (truth.clones) Say("CLIENT_DUPLICATE_CMID", name, false);
+  if (truth.clones_ask) Say("CLIENT_DUPLICATE_CMID", name, false);
   if (truth.low && truth.clones) Say("HOST_COUNT_STUCK", name, truth.stuck);
   if (truth.count != 0 && truth.count == ceiling) Say("HOST_COUNT_SATURATED", name, true);
   if (truth.count == 50 || truth.count == 10) Say("HOST_COUNT_SATURATED", name, false);

@@ -57,10 +57,10 @@ TruthTeller::Causes TruthTeller::CausesOfSilence(const Machine& machine,
   const bool unresolved = obstacle.connection.result == Reached::kUnresolved;
   if (machine.no_name_server && unresolved) return {{"CLIENT_DNS_NO_SERVER", machine.name}};
   const Statement own{"CLIENT_HOST_UNREACHABLE", machine.name};
-  if (machine.outbound_blocked) return {own};
   const Machine* const host = landscape_.FindHost(obstacle.host);
   const auto found = host_truths_.find(host);
   if (found == host_truths_.end()) {
+    if (machine.outbound_blocked) return {own};
     if (!machine.client.registered_host.empty()) return {{"CLIENT_HOST_OVERRIDE", machine.name}};
     Causes out;
     for (const std::string& zone : ZonesOf(machine)) {
@@ -75,6 +75,7 @@ TruthTeller::Causes TruthTeller::CausesOfSilence(const Machine& machine,
   }
   const HostTruth& truth = found->second;
   Causes out;
+  if (machine.outbound_blocked) out.insert(own);  // beside what keeps all others out
   const std::string& name = host->name;
   if (truth.stopped) out.insert({"HOST_SERVICE_STOPPED", name});
   if (truth.closed) out.insert({"HOST_FIREWALL_CLOSED", name});

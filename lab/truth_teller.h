@@ -36,7 +36,8 @@ struct HostTruth {
   bool publishing_off = false;
   bool record_lost = false;  // it publishes, and no record is there
   bool stuck = false;        // clones account for what its count lacks
-  bool clones = false;       // some of those that ask share an id
+  bool clones = false;       // some of those that it counts share an id
+  bool clones_ask = false;   // the same of those that it rejects
   bool low = false;
   bool split = false;  // its pool has enough clients for one host
   uint32_t count = 0;
