@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "base/files.h"
 #include "cli/inputs.h"
 #include "cli/terminal.h"
 #include "kms/readers/captures.h"
@@ -19,6 +20,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kWidth = 96;
+constexpr size_t kMaxLabels = 4u << 20;
 constexpr size_t kMaxEvidence = 8;  // lines for one cause
 
 std::string VerdictName(v1::Verdict verdict) {
@@ -184,6 +186,16 @@ int RunDiagnose(const DiagnoseOptions& options, std::istream& in, std::ostream& 
     return 2;
   }
   kms::CaptureSet captures;
+  for (const std::string& file : options.labels) {
+    const absl::StatusOr<std::string> content = ReadFile(file, kMaxLabels);
+    if (content.ok() && captures.AddLabels(*content)) continue;
+    err << "keymedic diagnose: --labels " << file << ": "
+        << (content.ok() ? "no messages of slmgr are in it; give slmgr.ini of the machine, from "
+                           "%SystemRoot%\\System32\\slmgr\\<language>"
+                         : std::string(content.status().message()))
+        << '\n';
+    return 2;
+  }
   ReadInputs(options.files, in, ArchiveBudget(), captures);
   const v1::DiagnoseCapturesResponse response = captures.Diagnose(v1::Policy(), clock.Now());
 

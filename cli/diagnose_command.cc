@@ -22,6 +22,10 @@ void AddDiagnose(CLI::App& app, Globals& globals, int& exit_code) {
   verb->add_option("FILE", options->files,
                    "captures, directories or archives of them; - is standard input")
       ->required();
+  verb->add_option("--labels", options->labels,
+                   "a machine's own slmgr.ini, for reports in its language")
+      ->type_name("FILE")
+      ->expected(1);
   verb->callback([&globals, &exit_code, options] {
     options->json = globals.json();
     options->color = globals.color();

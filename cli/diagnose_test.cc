@@ -55,6 +55,21 @@ class DiagnoseTest : public testing::Test {
   std::ostringstream out_, err_;
 };
 
+TEST_F(DiagnoseTest, LabelsOfTheMachineExplainItsLanguage) {
+  DiagnoseOptions options;
+  options.files = {Write("dlv.txt",
+                         "Nimo: Windows(R), Enterprise edition\n"
+                         "Kuvo: Windows(R) Operating System, VOLUME_KMSCLIENT channel\n"
+                         "Tilo: Kunnoton\n")};
+  options.labels = {Write("slmgr.ini", "L_MsgLicenseStatusUnlicensed_1=\"Tilo: Kunnoton\"\n")};
+  std::istringstream in;
+  EXPECT_EQ(RunDiagnose(options, in, out_, err_, FixedClock()), 0);
+  EXPECT_NE(out_.str().find("PROBLEMS"), std::string::npos) << out_.str();
+  options.labels = {Write("other.ini", "a=b\n")};
+  EXPECT_EQ(RunDiagnose(options, in, out_, err_, FixedClock()), 2);
+  EXPECT_NE(err_.str().find("other.ini"), std::string::npos);
+}
+
 TEST_F(DiagnoseTest, NoFileIsUsage) {
   EXPECT_EQ(Run({}), 2);
   EXPECT_EQ(out_.str(), "");
