@@ -201,8 +201,8 @@ void LogReader::Record(absl::string_view chunk, EvtxXml& xml, size_t at, size_t 
   record.set_record_id(number);
   record.set_event_id(*event.id);
   record.set_provider(std::move(event.provider));
-  record.set_channel(std::move(event.channel));
-  record.set_computer(Lower(event.computer));
+  record.set_channel(RedactProductKeys(event.channel));
+  record.set_computer(Lower(RedactProductKeys(event.computer)));
   if (!event.time) event.time = TimeOfFileTime(LittleEndian<uint64_t>(chunk, at + 16));
   if (event.time) record.mutable_time()->set_seconds(absl::ToUnixSeconds(*event.time));
   for (const std::string& data : event.data) record.add_data(RedactProductKeys(data));

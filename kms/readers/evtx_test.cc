@@ -147,9 +147,12 @@ TEST(EvtxTest, ALogWithoutLicensingEventsSaysSo) {
 TEST(EvtxTest, KeysAreRedacted) {
   LoggedEvent event = Request(1);
   event.data[0] += ", NPPR9-FWDCX-D2C8J-H872K-2YT43";
+  event.computer = "NPPR9-FWDCX-D2C8J-H872K-2YT43";
   const Reading reading = Read(WriteEvtx({event}));
   ASSERT_EQ(reading.events.size(), 1u);
-  EXPECT_THAT(reading.events[0].data(0), AllOf(HasSubstr("2YT43"), Not(HasSubstr("NPPR9"))));
+  EXPECT_THAT(reading.events[0].data(0), HasSubstr("2YT43"));
+  EXPECT_THAT(reading.events[0].DebugString(),
+              AllOf(Not(HasSubstr("NPPR9")), Not(HasSubstr("nppr9"))));
 }
 
 TEST(EvtxTest, ACutOffLogIsReadUpToThereAndThatIsSaid) {
