@@ -296,14 +296,9 @@ std::vector<Obstacle> Rehearse(Landscape& landscape, const Machine& machine, abs
     }
     out.push_back(std::move(obstacle));
   }
-  // Who does not reach the host that it remembers looks in DNS, and there is none.
-  const bool reaches_none = std::all_of(out.begin(), out.end(), [](const Obstacle& obstacle) {
-    return obstacle.kind == Kind::kNoContact;
-  });
-  if (reaches_none && machine.client.registered_host.empty() &&
-      landscape.DiscoverHosts(machine).empty()) {
+  // Whom the host that it remembers does not help looks in DNS, and there is none.
+  if (machine.client.registered_host.empty() && landscape.DiscoverHosts(machine).empty())
     out.push_back({.kind = Kind::kNoRecord});
-  }
   return out;
 }
 

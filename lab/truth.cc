@@ -50,6 +50,13 @@ void TruthTeller::LookAround() {
       const Connection connection = landscape_.Connect(*client, known.name, known.port);
       auto& [reaching, failing] = reached_[host];
       ++(connection.result == Reached::kKms ? reaching : failing);
+      // What only its memory names nobody tries but the licensing service.
+      const std::vector<Srv> records = landscape_.DiscoverHosts(*client);
+      const bool named = !client->client.registered_host.empty() ||
+                         std::any_of(records.begin(), records.end(), [&](const Srv& record) {
+                           return record.target == known.name;
+                         });
+      if (named && IsSeen(*client)) tried_.insert(host);
     }
   }
 }

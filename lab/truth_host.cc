@@ -172,7 +172,8 @@ void TruthTeller::TellHostPath(const Machine& machine, const HostTruth& truth) {
   const auto [reaching, failing] = reached_[&machine];
   const bool explained = truth.stopped || truth.closed || truth.wrong_port || truth.unlicensed;
   if (failing > 0) {
-    Say("HOST_UNREACHABLE", name, truth.adrift && reaching == 0 && !explained);
+    Say("HOST_UNREACHABLE", name,
+        truth.adrift && reaching == 0 && !explained && tried_.contains(&machine));
   }
   const Log& log = machine.host->log;
   for (const Machine* const client : clients_) {

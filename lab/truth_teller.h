@@ -102,6 +102,7 @@ class TruthTeller {
   std::set<std::string> asked_zones_;                         // by somebody who is seen
   // Who gets through to a host, and who does not although nothing of its own is in the way.
   std::map<const Machine*, std::pair<int, int>> reached_;
+  std::set<const Machine*> tried_;  // hosts that a setting or a record names to some client
   std::map<Statement, bool> said_;  // whether required
   std::map<std::string, Causes> roots_;
 };
