@@ -27,6 +27,7 @@ TEST_F(CommandTest, HelpStartsWithExamples) {
   for (std::vector<std::string> noun : {std::vector<std::string>{},
                                         {"machines"},
                                         {"findings"},
+                                        {"estate"},
                                         {"remediations"},
                                         {"tokens"},
                                         {"audit"},
@@ -62,9 +63,17 @@ TEST_F(CommandTest, WithoutAControllerTheErrorSaysWhatToDo) {
 TEST_F(CommandTest, ExplainsFindingsAndErrorsInAnyForm) {
   EXPECT_THAT(Keymedic({"findings", "explain", "client_key_not_gvlk"}).out,
               HasSubstr("CLIENT_KEY_NOT_GVLK"));
-  for (const char* code : {"0xC004F074", "c004f074", "3221549172"}) {
-    EXPECT_THAT(Keymedic({"findings", "explain", code}).out, HasSubstr("0xC004F074")) << code;
+  for (const char* code :
+       {"0xC004F074", "c004f074", "3221549172", "-1073418124", "(0xc004f074)", "0xC004F074, "}) {
+    const Output output = Keymedic({"findings", "explain", code});
+    EXPECT_EQ(output.exit_code, 0) << code << output.err;
+    EXPECT_THAT(output.out, HasSubstr("0xC004F074")) << code;
+    EXPECT_THAT(output.out, HasSubstr("CLIENT_HOST_UNREACHABLE")) << code;
   }
+  const Output unknown = Keymedic({"findings", "explain", "0x800706C1", "--output", "json"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.Json()["known"], false) << unknown.out;
+  EXPECT_EQ(Keymedic({"findings", "explain"}).exit_code, 2);
   const Output typo = Keymedic({"findings", "explain", "CLIENT_KEY_NOT_GLVK"});
   EXPECT_EQ(typo.exit_code, 1);
   EXPECT_THAT(typo.err, HasSubstr("CLIENT_KEY_NOT_GVLK"));

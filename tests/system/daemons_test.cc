@@ -90,6 +90,18 @@ class DaemonsTest : public ::testing::Test {
         << workspace_.Log("kms-1.log");
   }
 
+  // The groups that say who leaves Licensed.
+  nlohmann::json Leaving() const {
+    const Output output = workspace_.Keymedic({"estate", "forecast", "--output", "json"});
+    EXPECT_EQ(output.exit_code, 0) << output.err;
+    nlohmann::json leaving = nlohmann::json::array();
+    const nlohmann::json forecast = output.Json();
+    for (const auto& group : forecast["summary"]["groups"]) {
+      if (group["event"] == "FORECAST_EVENT_LEAVES_LICENSED") leaving.push_back(group);
+    }
+    return leaving;
+  }
+
   nlohmann::json Plan() const {
     const Output plan =
         workspace_.Keymedic({"remediations", "plan", "--select", "all", "--output", "json"});
@@ -103,8 +115,14 @@ class DaemonsTest : public ::testing::Test {
   std::map<std::string, std::unique_ptr<cli::Child>> agents_;
 };
 
-TEST_F(DaemonsTest, AFaultIsFoundTreatedAndVerified) {
+TEST_F(DaemonsTest, AFaultIsFoundForeseenTreatedAndVerified) {
   JoinThree();
+  const nlohmann::json leaving = Leaving();
+  ASSERT_EQ(leaving.size(), 1u) << leaving.dump(1);
+  EXPECT_EQ(leaving[0]["cause_code"], "HOST_FIREWALL_CLOSED");
+  EXPECT_EQ(leaving[0]["cause_subject"], "kms-1");
+  EXPECT_EQ(leaving[0]["examples"], nlohmann::json({"pc-002"}));
+  EXPECT_EQ(leaving[0]["prevention"]["action"], "ensure_firewall_exception");
   const nlohmann::json plan = Plan();
   ASSERT_TRUE(plan.is_object());
   EXPECT_EQ(plan["targets"].size(), 3u) << plan.dump(1);
@@ -119,6 +137,7 @@ TEST_F(DaemonsTest, AFaultIsFoundTreatedAndVerified) {
                                   << workspace_.Keymedic({"remediations", "show", plan["id"]}).out;
   EXPECT_TRUE(Eventually([&] { return Codes().empty(); }))
       << workspace_.Keymedic({"findings", "list"}).out;
+  EXPECT_TRUE(Leaving().empty()) << workspace_.Keymedic({"estate", "forecast"}).out;
 
   const Output audit = workspace_.Keymedic({"audit", "list"});
   for (const char* act : {"token.create", "machine.enroll", "remediation.plan", "remediation.start",
