@@ -74,6 +74,7 @@ TEST(Joins, AStrangerIsKnownByItsKey) {
   constexpr char kStranger[] = "05426-00206-161-000000-03-1033-9600.0000-0102029";
   // kNow is in March 2030.
   constexpr char kNewer[] = "03612-00206-471-999999-03-1033-20348.0000-3502030";
+  constexpr char kSameDay[] = "03612-00206-471-999999-03-1033-20348.0000-0752030";
   struct Row {
     const char* name;
     const char *host_pid, *client_pid;
@@ -84,6 +85,7 @@ TEST(Joins, AStrangerIsKnownByItsKey) {
            Row{"the host itself", kOwn, kOwn, false},
            Row{"no key is known", "", kStranger, false},
            Row{"the key was replaced since", kNewer, kStranger, false},
+           Row{"the key came on that day", kSameDay, kStranger, false},
            Row{"crossed out", kOwn, "<removed>", false},
        }) {
     Estate estate;

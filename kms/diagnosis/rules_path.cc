@@ -83,10 +83,11 @@ std::vector<absl::string_view> HostPidsOf(const MachineState& machine) {
 // Had every key of this host been there when the client was activated? A key that came later may
 // have replaced the one that activated it.
 bool HadItsKeys(const MachineState& host, int64_t activated) {
+  constexpr int64_t kDay = 86400;
   const std::vector<absl::string_view> pids = HostPidsOf(host);
   return !pids.empty() && absl::c_all_of(pids, [&](absl::string_view pid) {
     const std::optional<int64_t> since = PidDay(pid);
-    return since.has_value() && *since < activated;
+    return since.has_value() && *since + kDay <= activated;  // at some hour of that day
   });
 }
 
