@@ -35,12 +35,13 @@ bool ExplainsItself(const Facts& facts, const std::vector<v1::Finding>& findings
          });
 }
 
-// That DNS names no host does not explain what a host did that the client remembers, and asked.
+// These do not explain what a host did that the client knows all the same, and asked.
 bool LeavesItsHostOpen(const Facts& facts, absl::Span<const v1::Finding> causes) {
   return facts.attempt != nullptr && !facts.attempt->host().empty() &&
          absl::c_all_of(causes, [](const v1::Finding& cause) {
            return cause.code() == "CLIENT_DNS_NO_SRV" ||
-                  cause.code() == "CLIENT_LOOKUP_DOMAIN_WRONG";
+                  cause.code() == "CLIENT_LOOKUP_DOMAIN_WRONG" ||
+                  cause.code() == "CLIENT_CLOCK_SKEW" || cause.code() == "CLIENT_HARDWARE_CHANGED";
          });
 }
 

@@ -290,7 +290,8 @@ Folder::Uses Folder::UsesOf(const MachineState& machine) const {
   const Facts facts(estate_, machine, v1::Policy::default_instance(), absl::InfinitePast());
   Uses uses;
   uses.reaches_one = facts.host_alive;
-  uses.port = facts.host_port;
+  // Who is told a host and no port asks on the usual one.
+  uses.port = facts.pinned && facts.host_port == 0 ? kDefaultPort : facts.host_port;
   uses.asked_known = facts.host_machine != nullptr;
   if (uses.asked_known) uses.hosts.push_back(facts.host_machine->id);
   if (facts.pinned) return uses;

@@ -49,6 +49,34 @@ std::vector<Case> PathCases() {
        [] { return Pinned(UnlicensedClient("pc", kNoContact), "old"); },
        {"CLIENT_HOST_OVERRIDE", "CLIENT_HOST_UNREACHABLE"},
        {}},
+      {"no SRV record now, and the host that it remembers is silent",
+       [] {
+         return Changed(UnlicensedClient("pc"), [](MachineState& m) {
+           AddAttempt(m, 12288, kNoContact, "kms1");
+           AddAnswer(m, 0x8007232B);
+         });
+       },
+       {"CLIENT_DNS_NO_SRV", "CLIENT_HOST_UNREACHABLE"},
+       {}},
+      {"a clock that is off does not explain a host that is silent",
+       [] {
+         return Changed(UnlicensedClient("pc"), [](MachineState& m) {
+           m.os->set_clock_skew_minutes(-420);
+           AddAttempt(m, 12288, kNoContact, "kms1");
+         });
+       },
+       {"CLIENT_CLOCK_SKEW", "CLIENT_HOST_UNREACHABLE"},
+       {}},
+      {"activated by the directory: needs neither record nor host",
+       [] {
+         return Changed(HealthyClient("pc"), [](MachineState& m) {
+           m.client->set_activation_object("Contoso volume");
+           AddAnswer(m, 0x8007232B);
+           AddProbe(m, "kms1", v1::PROBE_RESULT_TIMEOUT);
+         });
+       },
+       {"CLIENT_ACTIVATED_BY_DIRECTORY"},
+       {}},
       {"no SRV record, said only the state",
        [] { return UnlicensedClient("pc", 0x8007232B); },
        {"CLIENT_DNS_NO_SRV"},
