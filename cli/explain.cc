@@ -166,8 +166,7 @@ std::vector<std::string> FindingsOnError(uint32_t code) {
   std::vector<std::string> codes;
   for (const kms::FindingRow& row : kms::FindingRows()) {
     const std::string name(row.code);
-    if ((with.contains(name) && !without.contains(name)) ||
-        absl::StrContains(row.looks_at, hex))
+    if ((with.contains(name) && !without.contains(name)) || absl::StrContains(row.looks_at, hex))
       codes.push_back(name);
   }
   return codes;
