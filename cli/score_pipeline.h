@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A simulated estate through the real pipeline, in this process and at one instant: each machine's
-// lab systems, the role plugins' own collecting behind the agent's facade, sections as they travel,
-// and the diagnosis of kms/ with the estate's policy. No network, no store, no time of its own.
+// A simulated estate through the real pipeline, in this process and at one instant: what the agents
+// of its machines report (lab/reports.h), and the diagnosis of kms/ with the estate's policy.
 //
 // Threads: one.
 // Errors: what a plugin could not collect, or a section that is not understood, by machine.
