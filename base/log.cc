@@ -67,6 +67,7 @@ void Start(absl::string_view component, Level minimum) {
 bool Enabled(Level level) { return level >= TheState().minimum.load(std::memory_order_relaxed); }
 
 void Write(Level level, absl::string_view id, const std::string& message) {
+  if (!Enabled(level)) return;
   State& state = TheState();
   const std::string clean = RedactProductKeys(message);
   const auto index = static_cast<size_t>(level);
