@@ -209,7 +209,7 @@ void Speaker::DropRepeated() {
 
 void PutId(Ids& ids, const std::string& id, Wire wire) {
   if (wire == Wire::kAdd) {
-    ids.insert(id);
+    ids.insert(ids.end(), id);  // a stored estate comes in the order of its ids
   } else {
     ids.erase(id);
   }
