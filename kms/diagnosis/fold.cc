@@ -19,6 +19,43 @@ namespace {
 
 constexpr size_t kNone = static_cast<size_t>(-1);
 
+// The highest count that its clients are known to ask for; a desktop's, if none is known.
+uint32_t ThresholdOf(const MachineState& host) {
+  constexpr uint32_t kDesktops = 25;
+  uint32_t required = 0;
+  if (host.host.has_value()) {
+    for (const v1::RequestSummary& request : host.host->requests())
+      required = std::max(required, RequiredBy(request));
+  }
+  return required == 0 ? kDesktops : required;
+}
+
+// Would its count be enough if each of the machines that share an id had one of its own?
+bool ClonesFillCount(const MachineState& host) {
+  constexpr int kMostNamed = 16;  // by one request; of more it is not known how many there are
+  if (!host.host.has_value()) return false;
+  size_t count = std::max(0, host.host->current_count());
+  for (const v1::RequestSummary& request : host.host->requests()) {
+    if (!IsMachineId(request.client_machine_id())) continue;
+    if (request.machine_names_size() >= kMostNamed) return true;
+    std::set<std::string> names;
+    for (const std::string& name : request.machine_names()) names.insert(ShortName(name));
+    if (!names.empty()) count += names.size() - 1;
+  }
+  return count >= ThresholdOf(host);
+}
+
+// 0: not known.
+uint32_t ListeningPort(const MachineState& host) {
+  if (!host.host.has_value() || !host.host->has_listening_port()) return 0;
+  return host.host->listening_port() == 0 ? kDefaultPort : host.host->listening_port();
+}
+
+// That it asks; 0: not known. Who is told a host and no port asks on the usual one.
+uint32_t PortOf(const Facts& facts) {
+  return facts.pinned && facts.host_port == 0 ? kDefaultPort : facts.host_port;
+}
+
 class Folder {
  public:
   Folder(const Estate& estate, std::vector<v1::Finding>& findings);
@@ -64,6 +101,7 @@ class Folder {
   size_t OnPath(const Uses& uses, absl::string_view code) const;
   size_t OnKey(const MachineState& machine, const Uses& uses, absl::string_view code) const;
   size_t OnAwaited(const MachineState& host, absl::string_view code) const;
+  bool IsAskedWhereItListens(const MachineState& host) const;
   bool HasPathCause(const std::string& host) const;
   void AlsoSuffers(size_t follower, const Uses& uses, size_t cause);
   void ShowFollowers(const std::vector<size_t>& root);
@@ -207,6 +245,10 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
       return OnPool(machine, rule.cause);
     case Where::kAwaited:
       return OnAwaited(machine, rule.cause);
+    case Where::kLacked:
+      return ClonesFillCount(machine) ? On(machine.id, rule.cause) : kNone;
+    case Where::kWrongPort:
+      return IsAskedWhereItListens(machine) ? kNone : On(machine.id, rule.cause);
   }
   return kNone;
 }
@@ -290,8 +332,7 @@ Folder::Uses Folder::UsesOf(const MachineState& machine) const {
   const Facts facts(estate_, machine, v1::Policy::default_instance(), absl::InfinitePast());
   Uses uses;
   uses.reaches_one = facts.host_alive;
-  // Who is told a host and no port asks on the usual one.
-  uses.port = facts.pinned && facts.host_port == 0 ? kDefaultPort : facts.host_port;
+  uses.port = PortOf(facts);
   uses.asked_known = facts.host_machine != nullptr;
   if (uses.asked_known) uses.hosts.push_back(facts.host_machine->id);
   if (facts.pinned) return uses;
@@ -327,12 +368,9 @@ size_t Folder::OnPath(const Uses& uses, absl::string_view code) const {
     const size_t found = On(id, code);
     if (found == kNone) continue;
     // Who asks the port on which the host listens is not stopped by what others were told.
-    const MachineState& host = *estate_.Find(id);
-    if (code == "HOST_PORT_MISMATCH" && uses.port != 0 && host.host.has_value() &&
-        host.host->has_listening_port()) {
-      const uint32_t port = host.host->listening_port();
-      if (uses.port == (port == 0 ? kDefaultPort : port)) continue;
-    }
+    if (code == "HOST_PORT_MISMATCH" && uses.port != 0 &&
+        uses.port == ListeningPort(*estate_.Find(id)))
+      continue;
     return found;
   }
   return kNone;
@@ -371,13 +409,25 @@ size_t Folder::OnAwaited(const MachineState& host, absl::string_view code) const
   size_t users = 0;
   for (const Target* target : estate_.index().TargetsOf(host))
     users = std::max(users, target->users.size());
-  uint32_t required = 0;
-  if (host.host.has_value()) {
-    for (const v1::RequestSummary& request : host.host->requests())
-      required = std::max(required, RequiredBy(request));
-  }
-  if (users != 0 && users < (required == 0 ? 25 : required)) return kNone;
+  if (users != 0 && users < ThresholdOf(host)) return kNone;
   return On(host.id, code);
+}
+
+// Does anybody fail to reach it on the port on which it listens?
+bool Folder::IsAskedWhereItListens(const MachineState& host) const {
+  const uint32_t port = ListeningPort(host);
+  const auto is_asked_by = [&](const std::string& id) {
+    const MachineState* machine = id == host.id ? nullptr : estate_.Find(id);
+    if (machine == nullptr) return false;
+    const Facts facts(estate_, *machine, v1::Policy::default_instance(), absl::InfinitePast());
+    return facts.host_machine == &host && PortOf(facts) == port;
+  };
+  for (const Target* target : estate_.index().TargetsOf(host)) {
+    if (std::any_of(target->failing.begin(), target->failing.end(), is_asked_by) ||
+        std::any_of(target->unanswered.begin(), target->unanswered.end(), is_asked_by))
+      return true;
+  }
+  return false;
 }
 
 // Those whose count is too low for this machine: a server needs fewer than a desktop.

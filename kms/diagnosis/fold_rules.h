@@ -20,6 +20,8 @@ enum class Where {
   kItsRecord,  // an SRV record that names the host that the machine asks
   kItsPool,    // a pool of hosts that this host belongs to
   kAwaited,    // the same machine, if enough clients would ask it but for that
+  kLacked,     // the same machine, if its clones, parted, are what its count lacks
+  kWrongPort,  // the same machine, if nobody who does not reach it asks where it listens
 };
 
 struct FoldRule {
@@ -71,16 +73,16 @@ inline constexpr FoldRule kFoldRules[] = {
     {"CLIENT_NEVER_ACTIVATED", Where::kItsPath, "HOST_PORT_MISMATCH"},
     {"CLIENT_NEVER_ACTIVATED", Where::kItsPath, "HOST_NOT_LICENSED"},
     {"CLIENT_NEVER_ACTIVATED", Where::kItsKey, "HOST_KEY_MISMATCH"},
-    {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_STUCK"},
     {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_TOO_LOW"},
+    {"CLIENT_NEVER_ACTIVATED", Where::kShortHost, "HOST_COUNT_STUCK"},
     {"CLIENT_GRACE_EXPIRING", Where::kSameMachine, "CLIENT_NEVER_ACTIVATED"},
     {"CLIENT_GRACE_EXPIRING", Where::kItsPath, "HOST_SERVICE_STOPPED"},
     {"CLIENT_GRACE_EXPIRING", Where::kItsPath, "HOST_FIREWALL_CLOSED"},
     {"CLIENT_GRACE_EXPIRING", Where::kItsPath, "HOST_PORT_MISMATCH"},
     {"CLIENT_GRACE_EXPIRING", Where::kItsPath, "HOST_NOT_LICENSED"},
     {"CLIENT_GRACE_EXPIRING", Where::kItsKey, "HOST_KEY_MISMATCH"},
-    {"CLIENT_GRACE_EXPIRING", Where::kShortHost, "HOST_COUNT_STUCK"},
     {"CLIENT_GRACE_EXPIRING", Where::kShortHost, "HOST_COUNT_TOO_LOW"},
+    {"CLIENT_GRACE_EXPIRING", Where::kShortHost, "HOST_COUNT_STUCK"},
     {"CLIENT_NOT_LICENSED", Where::kSameMachine, "CLIENT_NEVER_ACTIVATED"},
     {"CLIENT_NOT_LICENSED", Where::kSameMachine, "CLIENT_GRACE_EXPIRING"},
     {"CLIENT_NOT_LICENSED", Where::kItsPath, "HOST_SERVICE_STOPPED"},
@@ -88,19 +90,19 @@ inline constexpr FoldRule kFoldRules[] = {
     {"CLIENT_NOT_LICENSED", Where::kItsPath, "HOST_PORT_MISMATCH"},
     {"CLIENT_NOT_LICENSED", Where::kItsPath, "HOST_NOT_LICENSED"},
     {"CLIENT_NOT_LICENSED", Where::kItsKey, "HOST_KEY_MISMATCH"},
-    {"CLIENT_NOT_LICENSED", Where::kShortHost, "HOST_COUNT_STUCK"},
     {"CLIENT_NOT_LICENSED", Where::kShortHost, "HOST_COUNT_TOO_LOW"},
+    {"CLIENT_NOT_LICENSED", Where::kShortHost, "HOST_COUNT_STUCK"},
     {"CLIENT_RENEWAL_OVERDUE", Where::kItsPath, "HOST_SERVICE_STOPPED"},
     {"CLIENT_RENEWAL_OVERDUE", Where::kItsPath, "HOST_FIREWALL_CLOSED"},
     {"CLIENT_RENEWAL_OVERDUE", Where::kItsPath, "HOST_PORT_MISMATCH"},
     {"CLIENT_RENEWAL_OVERDUE", Where::kItsPath, "HOST_NOT_LICENSED"},
     {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_PORT_MISMATCH"},
+    {"HOST_UNREACHABLE", Where::kWrongPort, "HOST_PORT_MISMATCH"},
     {"HOST_UNREACHABLE", Where::kSameMachine, "HOST_NOT_LICENSED"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_PORT_MISMATCH"},
+    {"HOST_REQUEST_NOT_SEEN", Where::kWrongPort, "HOST_PORT_MISMATCH"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_NOT_LICENSED"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_UNREACHABLE"},
     {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
@@ -115,7 +117,7 @@ inline constexpr FoldRule kFoldRules[] = {
     {"HOST_COUNT_STUCK", Where::kItsClones, "CLIENT_DUPLICATE_CMID"},
     // Enough different ids in the pool: those that are shared are not what it lacks.
     {"HOST_COUNT_TOO_LOW", Where::kItsPool, "HOST_COUNT_SPLIT"},
-    {"HOST_COUNT_TOO_LOW", Where::kSameMachine, "HOST_COUNT_STUCK"},
+    {"HOST_COUNT_TOO_LOW", Where::kLacked, "HOST_COUNT_STUCK"},
     {"HOST_COUNT_TOO_LOW", Where::kAwaited, "HOST_SERVICE_STOPPED"},
     {"HOST_COUNT_TOO_LOW", Where::kAwaited, "HOST_FIREWALL_CLOSED"},
     {"HOST_COUNT_TOO_LOW", Where::kAwaited, "HOST_PORT_MISMATCH"},
@@ -127,7 +129,7 @@ inline constexpr FoldRule kFoldRules[] = {
     {"HOST_COUNT_TOO_LOW", Where::kAwaited, "HOST_KEY_MISMATCH"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_SERVICE_STOPPED"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_FIREWALL_CLOSED"},
-    {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_PORT_MISMATCH"},
+    {"HOST_COUNT_ZERO", Where::kWrongPort, "HOST_PORT_MISMATCH"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_NOT_LICENSED"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
     {"HOST_COUNT_ZERO", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},

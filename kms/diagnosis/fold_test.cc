@@ -10,6 +10,7 @@ using namespace testing;  // NOLINT: the machines of machines_testing.h
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 constexpr char kHost[] = "kms1.contoso.example";
 
@@ -119,24 +120,30 @@ TEST(Fold, PublishingThatFailed) {
   EXPECT_THAT(findings[0].affected_machines(), ElementsAre("kms1", "pc"));
 }
 
-TEST(Fold, ClonesAreOneCause) {
-  Estate estate;
+// A host with this count, which servers alone ask, three of them with one id; and who waits for it.
+std::vector<std::string> FillClones(Estate& estate, int count) {
   std::vector<std::string> ids = {"pc-1", "pc-2", "pc-3"};
   for (const std::string& id : ids) {
     MachineState machine = HealthyClient(id);
     machine.client->set_client_machine_id("same");
     estate.Upsert(std::move(machine));
   }
-  MachineState host = HealthyHost("kms1", 1);
+  MachineState host = HealthyHost("kms1", count);
   v1::RequestSummary& request = *host.host->add_requests();
   request.set_client_machine_id("SAME");
+  request.set_required_count(5);
   for (const std::string& id : ids) request.add_machine_names(id);
   estate.Upsert(host);
   MachineState waiting = UnlicensedClient("waiting");
   AddAttempt(waiting, 12288, 0xC004F038, kHost);
   estate.Upsert(waiting);
   ids.insert(ids.end(), {"kms1", "waiting"});
+  return ids;
+}
 
+TEST(Fold, ClonesAreOneCause) {
+  Estate estate;
+  const std::vector<std::string> ids = FillClones(estate, 3);
   const std::vector<v1::Finding> findings = DiagnoseAll(estate, ids);
   EXPECT_THAT(Problems(findings), ElementsAre("CLIENT_DUPLICATE_CMID"));
   EXPECT_EQ(findings[0].subject(), "pc-1");
@@ -146,6 +153,53 @@ TEST(Fold, ClonesAreOneCause) {
               ElementsAre("kms1", "pc-1", "pc-2", "pc-3", "waiting"));
   EXPECT_THAT(findings[0].folded_codes(),
               ElementsAre("CLIENT_COUNT_TOO_LOW", "HOST_COUNT_STUCK", "HOST_COUNT_TOO_LOW"));
+}
+
+TEST(Fold, ClonesThatWouldNotFillACountAreNotWhatItLacks) {
+  Estate estate;
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, FillClones(estate, 2));
+  EXPECT_THAT(Problems(findings),
+              UnorderedElementsAre("CLIENT_DUPLICATE_CMID", "HOST_COUNT_TOO_LOW"));
+  EXPECT_EQ(FindCode(findings, "HOST_COUNT_STUCK")->cause_code(), "CLIENT_DUPLICATE_CMID");
+  EXPECT_EQ(FindCode(findings, "CLIENT_COUNT_TOO_LOW")->cause_code(), "HOST_COUNT_TOO_LOW");
+}
+
+TEST(Fold, AsManyClonesAsARequestNamesMayBeMore) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 1);
+  v1::RequestSummary& request = *host.host->add_requests();
+  request.set_client_machine_id("same");
+  request.set_required_count(25);
+  for (int i = 0; i < 16; ++i) request.add_machine_names(absl::StrCat("pc-", i));
+  estate.Upsert(host);
+  EXPECT_THAT(Problems(DiagnoseAll(estate, {"kms1"})), ElementsAre("HOST_COUNT_STUCK"));
+  request.mutable_machine_names()->RemoveLast();
+  estate.Upsert(host);
+  EXPECT_THAT(Problems(DiagnoseAll(estate, {"kms1"})),
+              UnorderedElementsAre("HOST_COUNT_STUCK", "HOST_COUNT_TOO_LOW"));
+}
+
+TEST(Fold, OnlyWhoAsksAWrongPortSuffersFromIt) {
+  Estate estate;
+  estate.Upsert(HealthyHost("kms1", 30));
+  MachineState wrong = UnlicensedClient("wrong");
+  AddProbe(wrong, kHost, v1::PROBE_RESULT_TIMEOUT, 1700);
+  wrong.client->set_registered_host(kHost);
+  wrong.client->set_registered_port(1700);
+  estate.Upsert(wrong);
+  EXPECT_THAT(Problems(DiagnoseAll(estate, {"kms1", "wrong"})), ElementsAre("HOST_PORT_MISMATCH"));
+
+  MachineState right = Unreachable("right");
+  right.client->set_discovered_host(kHost);
+  right.client->set_discovered_port(1688);
+  estate.Upsert(right);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "right", "wrong"});
+  EXPECT_THAT(Problems(findings), UnorderedElementsAre("HOST_PORT_MISMATCH", "HOST_UNREACHABLE"));
+  for (const v1::Finding& finding : findings) {
+    if (finding.code() != "CLIENT_HOST_UNREACHABLE") continue;
+    EXPECT_EQ(finding.cause_code(),
+              finding.subject() == "right" ? "HOST_UNREACHABLE" : "HOST_PORT_MISMATCH");
+  }
 }
 
 TEST(Fold, ACountExplainsOnlyWhoNeedsMore) {
