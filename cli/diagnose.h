@@ -20,7 +20,7 @@
 namespace keymedic::cli {
 
 struct DiagnoseOptions {
-  std::vector<std::string> files;   // directories too; "-" is `in`
+  std::vector<std::string> files;  // directories too; "-" is `in`
   bool json = false;
   bool color = false;
   std::vector<std::string> labels = {};  // slmgr.ini files of the machines' display languages

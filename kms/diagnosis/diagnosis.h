@@ -36,8 +36,8 @@ namespace keymedic::kms {
 // that joins several captures of one machine keeps neither, leaves the field absent and says so
 // here. EVIDENCE_CONTRADICTORY reports it.
 struct Contradiction {
-  std::string field;              // as the section calls it: "kms_client.registered_host"
-  std::string one, one_source;    // what the first source says, and which source it is
+  std::string field;            // as the section calls it: "kms_client.registered_host"
+  std::string one, one_source;  // what the first source says, and which source it is
   std::string other, other_source;
 };
 
