@@ -34,6 +34,8 @@ uint32_t ThresholdOf(const MachineState& host) {
 bool ClonesFillCount(const MachineState& host) {
   constexpr int kMostNamed = 16;  // by one request; of more it is not known how many there are
   if (!host.host.has_value()) return false;
+  // Of an excerpt it is not known who else asked with these ids.
+  if (!host.host->has_log_hours_held()) return true;
   size_t count = std::max(0, host.host->current_count());
   for (const v1::RequestSummary& request : host.host->requests()) {
     if (!IsMachineId(request.client_machine_id())) continue;
