@@ -108,7 +108,7 @@ class NamesReader {
   std::map<std::string, std::vector<std::string>> addresses_;
   std::map<std::string, std::string> aliases_;
   bool headed_ = false;  // dig's header was seen
-  uint32_t error_ = 0;  // seen before the name that it is about (dig)
+  uint32_t error_ = 0;   // seen before the name that it is about (dig)
 };
 
 v1::SrvAnswer& NamesReader::Answer(const std::string& name) {

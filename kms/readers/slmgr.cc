@@ -124,7 +124,6 @@ Field SlmgrReport::FieldByShape(absl::string_view label, absl::string_view value
   return Field::kUnknown;
 }
 
-
 void SlmgrReport::SetPlainLine(const Line& line) {
   const absl::string_view text = line.text;
   if (IsExpiryMessage(text)) return SetExpiryMessage(line);
