@@ -246,8 +246,8 @@ void Facts::LookAtHost() {
   host_alive = probe != nullptr && probe->result() == v1::PROBE_RESULT_KMS;
   // Who is not pinned goes on to the next host that DNS names.
   if (!pinned && !host_alive && machine.probes.has_value()) {
-    host_alive = absl::c_any_of(machine.probes->probes(), [](const v1::Probe& other) {
-      return other.result() == v1::PROBE_RESULT_KMS;
+    host_alive = absl::c_any_of(machine.probes->probes(), [&](const v1::Probe& other) {
+      return other.result() == v1::PROBE_RESULT_KMS && IsOffered(other.host());
     });
   }
   if (host_machine != nullptr && host_machine->host.has_value())
@@ -293,6 +293,21 @@ std::string Facts::edition_id() const {
 
 bool Facts::uses_known_host() const {
   return host_machine != nullptr && index.hosts.contains(host_machine->id);
+}
+
+const v1::SrvAnswer* Facts::answer_in_use() const {
+  if (!machine.names.has_value()) return nullptr;
+  const auto& answers = machine.names->answers();
+  const auto first = absl::c_find_if(
+      answers, [](const v1::SrvAnswer& answer) { return !answer.records().empty(); });
+  return first == answers.end() ? nullptr : &*first;
+}
+
+bool Facts::IsOffered(absl::string_view host) const {
+  const v1::SrvAnswer* answer = answer_in_use();
+  return answer == nullptr || absl::c_any_of(answer->records(), [&](const v1::SrvRecord& record) {
+           return HostKey(record.target()) == HostKey(host);
+         });
 }
 
 const v1::Probe* Facts::ProbeOf(absl::string_view host, uint32_t port) const {

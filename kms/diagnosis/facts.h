@@ -109,6 +109,11 @@ struct Facts {
   }
   // Is the host that it uses one that the estate knows as a KMS host?
   bool uses_known_host() const;
+  // The first name in the order of its suffixes that has records: it asks none of the others. Null:
+  // it was told of no host.
+  const v1::SrvAnswer* answer_in_use() const;
+  // Would it come to this host by DNS? True where it is not known what DNS tells it.
+  bool IsOffered(absl::string_view host) const;
   // Null if there is none, or none that says anything.
   const v1::Probe* ProbeOf(absl::string_view host, uint32_t port) const;
 

@@ -347,16 +347,15 @@ Folder::Uses Folder::UsesOf(const MachineState& machine) const {
   };
   if (machine.probes.has_value()) {
     for (const v1::Probe& probe : machine.probes->probes()) {
+      if (!facts.IsOffered(probe.host())) continue;
       const MachineState* host = add(probe.host());
       const bool fails =
           probe.result() != v1::PROBE_RESULT_KMS && probe.result() != v1::PROBE_RESULT_UNSPECIFIED;
       uses.cut_off = uses.cut_off || (fails && host != nullptr && !HasPathCause(host->id));
     }
   }
-  if (machine.names.has_value()) {
-    for (const v1::SrvAnswer& answer : machine.names->answers()) {
-      for (const v1::SrvRecord& record : answer.records()) add(record.target());
-    }
+  if (const v1::SrvAnswer* answer = facts.answer_in_use()) {
+    for (const v1::SrvRecord& record : answer->records()) add(record.target());
   }
   // Nobody says which host it asks, and there is only one.
   const std::string& only = estate_.index().pool.only_host;

@@ -252,6 +252,25 @@ TEST(Joins, WhoDoesNotReachAHealthyHostIsCutOffItself) {
               UnorderedElementsAre("HOST_FIREWALL_CLOSED", "CLIENT_HOST_UNREACHABLE"));
 }
 
+// Windows takes the hosts of the first suffix that has any; those of the next are not asked.
+TEST(Joins, AHostOfALaterSuffixDoesNotHelp) {
+  Estate estate;
+  estate.Upsert(Closed("kms1"));
+  MachineState hq = HealthyHost("hq", 30);
+  hq.os->set_dns_domain("corp.example");
+  estate.Upsert(hq);
+  MachineState client = HealthyClient("pc");
+  client.client->set_discovered_host(kHost);
+  AddRecord(AddAnswer(client), kHost);
+  AddRecord(AddAnswer(client, 0, "corp.example"), "hq.corp.example");
+  AddProbe(client, kHost, v1::PROBE_RESULT_TIMEOUT);
+  AddProbe(client, "hq.corp.example", v1::PROBE_RESULT_KMS);
+  estate.Upsert(client);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "hq", "pc"});
+  ASSERT_THAT(Problems(findings), ElementsAre("HOST_FIREWALL_CLOSED"));
+  EXPECT_THAT(findings[0].affected_machines(), Contains("pc"));
+}
+
 TEST(Joins, ACauseShowsTheNewestOfItsFollowers) {
   Estate estate;
   estate.Upsert(Closed("kms1"));
