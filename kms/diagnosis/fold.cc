@@ -20,14 +20,9 @@ namespace {
 constexpr size_t kNone = static_cast<size_t>(-1);
 
 // The highest count that its clients are known to ask for; a desktop's, if none is known.
-uint32_t ThresholdOf(const MachineState& host) {
-  constexpr uint32_t kDesktops = 25;
-  uint32_t required = 0;
-  if (host.host.has_value()) {
-    for (const v1::RequestSummary& request : host.host->requests())
-      required = std::max(required, RequiredBy(request));
-  }
-  return required == 0 ? kDesktops : required;
+size_t ThresholdOf(const MachineState& host) {
+  const int required = host.host.has_value() ? RequiredCount(*host.host) : 0;
+  return required == 0 ? kDesktopThreshold : required;
 }
 
 // Would its count be enough if each of the machines that share an id had one of its own?

@@ -14,8 +14,6 @@
 namespace keymedic::kms {
 namespace {
 
-constexpr int kDesktopThreshold = 25;
-constexpr int kServerThreshold = 5;
 constexpr int kToleratedSkewMinutes = 4 * 60;
 constexpr uint32_t kClockError = 0xC004F06C;
 constexpr uint32_t kCountError = 0xC004F038;

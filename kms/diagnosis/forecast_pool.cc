@@ -16,8 +16,6 @@
 namespace keymedic::kms {
 namespace {
 
-constexpr int kDesktopThreshold = 25;
-
 // A machine in the host's memory.
 struct Member {
   std::string id;

@@ -182,6 +182,13 @@ uint32_t RequiredBy(const v1::RequestSummary& request) {
   return sku == nullptr ? 0 : sku->required_count;
 }
 
+int RequiredCount(const v1::KmsHostSection& host) {
+  uint32_t required = 0;
+  for (const v1::RequestSummary& request : host.requests())
+    required = std::max(required, RequiredBy(request));
+  return static_cast<int>(required);
+}
+
 // It ends with the day of the year in three digits and the year in four.
 std::optional<int64_t> PidDay(absl::string_view extended_pid) {
   const absl::string_view last = extended_pid.substr(extended_pid.rfind('-') + 1);

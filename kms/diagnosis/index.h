@@ -107,8 +107,14 @@ std::vector<std::string> DomainsOf(const MachineState& client);
 std::vector<std::string> PublishedDomainsOf(const MachineState& host);
 // The part of an extended PID that stays what it is as long as the host key does; empty: none.
 std::string PidKey(absl::string_view extended_pid);
+// The counts that a host must reach: for Windows on desktops; for Windows Server, Office, Project
+// and Visio.
+inline constexpr int kDesktopThreshold = 25;
+inline constexpr int kServerThreshold = 5;
 // The count that a client asked for; 0: not known.
 uint32_t RequiredBy(const v1::RequestSummary& request);
+// The highest count among those that are known to ask; 0 if none is known.
+int RequiredCount(const v1::KmsHostSection& host);
 // The day on which the key of an extended PID was activated, in seconds; absent: not known.
 std::optional<int64_t> PidDay(absl::string_view extended_pid);
 // "PC-1.contoso.example" -> "pc-1".

@@ -13,20 +13,10 @@
 namespace keymedic::kms {
 namespace {
 
-constexpr int kDesktopThreshold = 25;
-constexpr int kServerThreshold = 5;  // Windows Server, Office, Project and Visio
 constexpr int kCeiling = 2 * kDesktopThreshold;
 
 bool IsOffice(const Facts& facts) {
   return facts.host_product != nullptr && absl::StrContains(facts.host_product->name(), "Office");
-}
-
-// The highest threshold among those that are known to ask; 0 if none is known.
-int RequiredCount(const v1::KmsHostSection& host) {
-  uint32_t required = 0;
-  for (const v1::RequestSummary& request : host.requests())
-    required = std::max(required, RequiredBy(request));
-  return static_cast<int>(required);
 }
 
 absl::string_view FamilyOf(const Facts& facts) {

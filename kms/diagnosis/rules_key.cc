@@ -62,7 +62,7 @@ Found KeyWrongEdition(const Facts& facts) {
 int ThresholdOf(const Facts& facts) {
   const bool server = (facts.machine.os.has_value() && facts.machine.os->is_server()) ||
                       (facts.edition != nullptr && facts.edition->is_server);
-  return server ? 5 : 25;
+  return server ? kServerThreshold : kDesktopThreshold;
 }
 
 // The pool that this machine would belong to: the hosts of its domains, or else all.

@@ -109,13 +109,9 @@ std::map<std::string, Hosts> HostsByZone(const Estate& estate) {
 
 // What the clients that ask these hosts require; desktops, if nobody knows.
 int ThresholdOf(const Hosts& hosts) {
-  constexpr uint32_t kDesktops = 25;
-  uint32_t required = 0;
-  for (const MachineState* host : hosts) {
-    for (const v1::RequestSummary& request : host->host->requests())
-      required = std::max(required, RequiredBy(request));
-  }
-  return static_cast<int>(required == 0 ? kDesktops : required);
+  int required = 0;
+  for (const MachineState* host : hosts) required = std::max(required, RequiredCount(*host->host));
+  return required == 0 ? kDesktopThreshold : required;
 }
 
 // The machines that all of them have counted: who asked two of them is in both counts.
