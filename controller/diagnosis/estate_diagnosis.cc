@@ -36,19 +36,6 @@ MachineFacts FactsOf(const kms::MachineState& state) {
   return facts;
 }
 
-void TakeOver(kms::MachineState&& from, kms::MachineState& into) {
-  const auto take = [](auto& source, auto& target) {
-    if (source) target = std::move(source);
-  };
-  take(from.os, into.os);
-  take(from.licensing, into.licensing);
-  take(from.client, into.client);
-  take(from.host, into.host);
-  take(from.firewall, into.firewall);
-  take(from.names, into.names);
-  take(from.probes, into.probes);
-}
-
 void KeepFirstSeen(const std::vector<v1::Finding>& before, absl::Time otherwise,
                    std::vector<v1::Finding>& now) {
   for (v1::Finding& finding : now) {
@@ -98,7 +85,7 @@ std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
       estate_.Update(machine_id, [&](kms::MachineState& state) {
         state.name = machine_name;
         for (const std::string& name : removed) kms::RemoveSection(name, state);
-        TakeOver(std::move(fresh), state);
+        kms::MoveSections(fresh, state);
         entries_[machine_id].facts = FactsOf(state);
       });
   stale_.insert(touched.begin(), touched.end());

@@ -61,6 +61,8 @@ struct MachineState {
 // is not known here; the state is then unchanged.
 absl::Status ApplySection(const v1::Section& section, MachineState& state);
 void RemoveSection(absl::string_view name, MachineState& state);
+// What `from` has replaces what `into` has, and is gone from there.
+void MoveSections(MachineState& from, MachineState& into);
 
 class Estate {
  public:

@@ -11,6 +11,7 @@ struct Slot {
   absl::string_view type;
   bool (*parse)(const std::string& payload, MachineState& state);
   void (*clear)(MachineState& state);
+  void (*move)(MachineState& from, MachineState& into);
 };
 
 template <auto Member>
@@ -28,8 +29,15 @@ void Clear(MachineState& state) {
 }
 
 template <auto Member>
+void Move(MachineState& from, MachineState& into) {
+  if (!(from.*Member).has_value()) return;
+  into.*Member = std::move(from.*Member);
+  (from.*Member).reset();
+}
+
+template <auto Member>
 constexpr Slot MakeSlot(absl::string_view name, absl::string_view type) {
-  return {name, type, &Parse<Member>, &Clear<Member>};
+  return {name, type, &Parse<Member>, &Clear<Member>, &Move<Member>};
 }
 
 constexpr Slot kSlots[] = {
@@ -67,6 +75,10 @@ void RemoveSection(absl::string_view name, MachineState& state) {
   for (const Slot& slot : kSlots) {
     if (slot.name == name) slot.clear(state);
   }
+}
+
+void MoveSections(MachineState& from, MachineState& into) {
+  for (const Slot& slot : kSlots) slot.move(from, into);
 }
 
 }  // namespace keymedic::kms

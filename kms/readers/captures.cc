@@ -109,20 +109,10 @@ bool IsSameMachine(const MachineState& captured, const MachineState& whole) {
          captured.client->client_machine_id() == whole.client->client_machine_id();
 }
 
-template <typename SectionType>
-void FillIn(std::optional<SectionType>& section, std::optional<SectionType>& from) {
-  if (!section) section = std::move(from);
-}
-
 // What the machine itself told goes before what somebody captured of it.
 void FillIn(MachineState& whole, MachineState& captured) {
-  FillIn(whole.os, captured.os);
-  FillIn(whole.licensing, captured.licensing);
-  FillIn(whole.client, captured.client);
-  FillIn(whole.host, captured.host);
-  FillIn(whole.firewall, captured.firewall);
-  FillIn(whole.names, captured.names);
-  FillIn(whole.probes, captured.probes);
+  MoveSections(whole, captured);
+  MoveSections(captured, whole);
 }
 
 }  // namespace
