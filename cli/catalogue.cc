@@ -6,7 +6,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -157,8 +156,8 @@ std::string CatalogueDocument() {
   for (const kms::ErrorRow& row : kms::ErrorRows()) errors.push_back(&row);
   absl::c_sort(errors, [](const auto* a, const auto* b) { return a->code < b->code; });
   for (const kms::ErrorRow* row : errors) {
-    absl::StrAppend(&out, "| `", absl::StrFormat("0x%08X", row->code), "` | ", Cell(row->symbol),
-                    " | ", Cell(row->meaning), " | ", Cell(row->action), " |\n");
+    absl::StrAppend(&out, "| `", kms::Hex(row->code), "` | ", Cell(row->symbol), " | ",
+                    Cell(row->meaning), " | ", Cell(row->action), " |\n");
   }
   return out;
 }

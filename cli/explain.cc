@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "kms/diagnosis/diagnosis.h"
 #include "kms/tables.h"
 
@@ -17,8 +16,6 @@ namespace {
 
 constexpr absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 constexpr uint32_t kWin32 = 0x80070000;
-
-std::string Hex(uint32_t code) { return absl::StrFormat("0x%08X", code); }
 
 // A client and a host to which everything that can fail failed with this code; nothing else is
 // wrong with them that is known.
@@ -107,7 +104,7 @@ std::string OneDigitAway(uint32_t code) {
       const uint32_t other = (code & ~(0xFu << (4 * digit))) | (value << (4 * digit));
       if (other == code || kms::FindError(other) == nullptr) continue;
       if (!found.empty()) return "";  // several: none is more likely than the others
-      found = Hex(other);
+      found = kms::Hex(other);
     }
   }
   return found;
@@ -132,7 +129,7 @@ Decoded DecodeByFacility(uint32_t code) {
   const absl::string_view severity = (code & kFailure) != 0 ? "an error" : "no error, a message,";
   if (licensing) {
     return {absl::StrCat(severity, " of the Software Protection service"),
-            "`slui.exe 0x2a " + Hex(code) + "` on a Windows machine shows its text"};
+            "`slui.exe 0x2a " + kms::Hex(code) + "` on a Windows machine shows its text"};
   }
   // 0xC002....: what the RPC runtime itself reports.
   if ((code >> 16) == 0xC002 || (code >> 16) == 0xC003) {
@@ -162,7 +159,7 @@ std::vector<std::string> FindingsOnError(uint32_t code) {
   // A code that no rule can know.
   constexpr uint32_t kNobodysCode = 0xC0DEFFFE;
   const std::set<std::string> with = CodesOf(code), without = CodesOf(kNobodysCode);
-  const std::string hex = Hex(code);
+  const std::string hex = kms::Hex(code);
   std::vector<std::string> codes;
   for (const kms::FindingRow& row : kms::FindingRows()) {
     const std::string name(row.code);
@@ -176,7 +173,7 @@ Decoded DecodeError(uint32_t code) {
   if (code == 0) return {"no error: it succeeded", ""};
   if (const kms::ErrorRow* row = FindWin32(code)) {
     return {absl::StrCat("the Windows error ", code),
-            absl::StrCat("as a result of activation it is ", Hex(row->code), " (", row->symbol,
+            absl::StrCat("as a result of activation it is ", kms::Hex(row->code), " (", row->symbol,
                          "): ", row->meaning)};
   }
   Decoded decoded = code < 0x10000 ? DecodeWin32(code) : DecodeByFacility(code);

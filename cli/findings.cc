@@ -4,7 +4,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/catalogue.h"
@@ -81,7 +80,7 @@ int ExplainFinding(const Globals& globals, const kms::FindingRow& row) {
 
 int ExplainUnknown(const Globals& globals, uint32_t code) {
   const Decoded decoded = DecodeError(code);
-  const std::string hex = absl::StrFormat("0x%08X", code);
+  const std::string hex = kms::Hex(code);
   if (globals.json()) {
     const nlohmann::ordered_json answer = {{"code", hex},
                                            {"decimal", code},
@@ -101,7 +100,7 @@ int ExplainUnknown(const Globals& globals, uint32_t code) {
 int ExplainError(const Globals& globals, uint32_t code) {
   const kms::ErrorRow* row = kms::FindError(code);
   if (row == nullptr) return ExplainUnknown(globals, code);
-  const std::string hex = absl::StrFormat("0x%08X", code);
+  const std::string hex = kms::Hex(code);
   const std::vector<std::string> findings = FindingsOnError(code);
   if (globals.json()) {
     const nlohmann::ordered_json answer = {{"code", hex},

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "kms/tables_csv.h"
 
@@ -304,6 +305,8 @@ const ErrorRow* FindError(uint32_t code) {
   auto it = index.find(code);
   return it == index.end() ? nullptr : it->second;
 }
+
+std::string Hex(uint32_t code) { return absl::StrFormat("0x%08X", code); }
 
 std::optional<uint32_t> ParseErrorCode(absl::string_view text) {
   text = absl::StripAsciiWhitespace(text);

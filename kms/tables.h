@@ -53,6 +53,7 @@ std::span<const ErrorRow> ErrorRows();
 const ErrorRow* FindError(uint32_t code);
 // "0xC004F074", "c004f074", "3221549172", "-1073418124".
 std::optional<uint32_t> ParseErrorCode(absl::string_view text);
+std::string Hex(uint32_t code);                 // "0xC004F074"
 absl::string_view ErrorMeaning(uint32_t code);  // "" if not known
 
 // kms/data/findings.csv: the catalogue.

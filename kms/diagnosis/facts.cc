@@ -10,7 +10,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -62,6 +61,11 @@ const v1::ActivationAttempt* MostTelling(const v1::KmsClientSection& client,
     return attempt.error() == 0 || too_old ? &newest : &attempt;
   }
   return &newest;
+}
+
+// As DNS writes it, with a dot at its end, or without.
+bool IsSameName(absl::string_view one, absl::string_view other) {
+  return absl::EqualsIgnoreCase(absl::StripSuffix(one, "."), absl::StripSuffix(other, "."));
 }
 
 }  // namespace
@@ -191,8 +195,6 @@ int64_t RightTime(const MachineState& machine, const google::protobuf::Timestamp
   return at.seconds() - ahead * 60;
 }
 
-std::string Hex(uint32_t code) { return absl::StrFormat("0x%08X", code); }
-
 Facts::Facts(const Estate& the_estate, const MachineState& the_machine,
              const v1::Policy& the_policy, absl::Time the_now)
     : estate(the_estate),
@@ -306,7 +308,7 @@ const v1::SrvAnswer* Facts::answer_in_use() const {
 bool Facts::IsOffered(absl::string_view host) const {
   const v1::SrvAnswer* answer = answer_in_use();
   return answer == nullptr || absl::c_any_of(answer->records(), [&](const v1::SrvRecord& record) {
-           return HostKey(record.target()) == HostKey(host);
+           return IsSameName(record.target(), host);
          });
 }
 
@@ -314,7 +316,7 @@ const v1::Probe* Facts::ProbeOf(absl::string_view host, uint32_t port) const {
   if (!machine.probes.has_value()) return nullptr;
   for (const v1::Probe& probe : machine.probes->probes()) {
     if (probe.result() != v1::PROBE_RESULT_UNSPECIFIED && (port == 0 || probe.port() == port) &&
-        absl::EqualsIgnoreCase(absl::StripSuffix(probe.host(), "."), absl::StripSuffix(host, ".")))
+        IsSameName(probe.host(), host))
       return &probe;
   }
   return nullptr;

@@ -124,8 +124,6 @@ struct Facts {
   void LookAtHostsLog(const v1::KmsHostSection& log);
 };
 
-std::string Hex(uint32_t code);  // "0xC004F074"
-
 }  // namespace keymedic::kms
 
 #endif  // KEYMEDIC_KMS_DIAGNOSIS_FACTS_H_
