@@ -69,6 +69,76 @@ MachineState HostWithKey(const char* pid) {
   return host;
 }
 
+struct NotSeenCase {
+  const char* name;
+  std::function<void(MachineState& host, MachineState& client)> change;
+  bool found;
+};
+
+TEST(Joins, ARequestThatNeverArrived) {
+  const std::vector<NotSeenCase> cases = {
+      {"lost", [](MachineState&, MachineState&) {}, true},
+      {"arrived",
+       [](MachineState& host, MachineState&) {
+         Set(kNow - absl::Hours(3), AddRequest(host, "CMID-of-pc", {"pc"}).mutable_last_at());
+       },
+       false},
+      {"another one arrived long before",
+       [](MachineState& host, MachineState&) {
+         Set(kNow - absl::Hours(90), AddRequest(host, "cmid-of-pc", {"pc"}).mutable_last_at());
+       },
+       true},
+      {"the log does not reach back",
+       [](MachineState& host, MachineState&) { host.host->set_log_hours_held(2); }, false},
+      {"the log is full", [](MachineState& host, MachineState&) { host.host->set_log_full(true); },
+       false},
+      {"nothing is known of the log",
+       [](MachineState& host, MachineState&) { host.host->clear_log_hours_held(); }, false},
+      {"older requests show how far the log reaches",
+       [](MachineState& host, MachineState&) {
+         host.host->clear_log_hours_held();
+         AddRequest(host, "other", {"other"});
+       },
+       true},
+      {"a moment ago: the host has not told yet",
+       [](MachineState&, MachineState& client) {
+         Set(kNow - absl::Minutes(5), client.client->mutable_attempts(0)->mutable_at());
+       },
+       false},
+      {"answered",
+       [](MachineState&, MachineState& client) {
+         client.client->mutable_attempts(0)->set_error(0xC004F038);
+       },
+       false},
+      {"by another event",
+       [](MachineState&, MachineState& client) {
+         client.client->mutable_attempts(0)->set_source_event(8198);
+       },
+       false},
+      {"the client reaches the host now",
+       [](MachineState&, MachineState& client) {
+         AddProbe(client, "kms1.contoso.example", v1::PROBE_RESULT_KMS);
+       },
+       false},
+      {"to another host",
+       [](MachineState&, MachineState& client) {
+         client.client->mutable_attempts(0)->set_host("kms2.contoso.example");
+       },
+       false},
+  };
+  for (const NotSeenCase& c : cases) {
+    MachineState host = HealthyHost("kms1", 30);
+    MachineState client = UnlicensedClient("pc");
+    AddAttempt(client, 12288, 0xC004F074, "kms1.contoso.example");
+    c.change(host, client);
+    Estate estate;
+    estate.Upsert(host);
+    estate.Upsert(client);
+    EXPECT_EQ(FindCode(Diagnose(estate, "kms1"), "HOST_REQUEST_NOT_SEEN") != nullptr, c.found)
+        << c.name;
+  }
+}
+
 TEST(Joins, AStrangerIsKnownByItsKey) {
   constexpr char kOwn[] = "03612-00206-471-123456-03-1033-20348.0000-0102029";
   constexpr char kStranger[] = "05426-00206-161-000000-03-1033-9600.0000-0102029";

@@ -144,6 +144,18 @@ inline MachineState HealthyHost(std::string id, int count = 50) {
   return machine;
 }
 
+inline v1::RequestSummary& AddRequest(MachineState& machine, const char* cmid,
+                                      const std::vector<std::string>& names, uint32_t error = 0,
+                                      uint32_t required = 25) {
+  v1::RequestSummary& request = *machine.host->add_requests();
+  request.set_client_machine_id(cmid);
+  for (const std::string& name : names) request.add_machine_names(name);
+  request.set_last_error(error);
+  request.set_required_count(required);
+  Set(kNow - absl::Hours(30), request.mutable_last_at());
+  return request;
+}
+
 inline std::vector<v1::Finding> Diagnose(const Estate& estate, const std::string& id,
                                          const v1::Policy& policy = {}) {
   return DiagnoseMachine(estate, id, policy, kNow);
