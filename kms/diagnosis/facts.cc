@@ -150,6 +150,7 @@ bool IsNoContact(uint32_t error) {
   return OneOf(error, {0x800706BA, 0xC0020017, 0x8007274C, 0x8007274D, 0x800705B4, 0x80072AF9,
                        0x800706BE, 0x800706BF, 0x800706D9, 0x800706BB, 0x8007139F, 0xC004F074});
 }
+bool IsCountTooLow(uint32_t error) { return error == 0xC004F038; }
 bool IsNoSrv(uint32_t error) { return OneOf(error, {0x8007232B, 0x8007251D, 0x8007007B}); }
 bool IsNoNameServer(uint32_t error) { return error == 0x8007267C; }
 bool IsWrongKeyForEdition(uint32_t error) { return OneOf(error, {0xC004F069, 0xC004E016}); }

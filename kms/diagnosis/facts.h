@@ -50,6 +50,7 @@ uint32_t StateError(const v1::LicensingSection& licensing);
 
 // Error codes that mean the same thing.
 bool IsNoContact(uint32_t error);  // the host did not answer
+bool IsCountTooLow(uint32_t error);
 bool IsNoSrv(uint32_t error);      // no SRV record was found
 bool IsNoNameServer(uint32_t error);
 bool IsWrongKeyForEdition(uint32_t error);

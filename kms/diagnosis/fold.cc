@@ -31,7 +31,7 @@ bool ClonesFillCount(const MachineState& host) {
   if (!host.host.has_value()) return false;
   // Of an excerpt it is not known who else asked with these ids.
   if (!host.host->has_log_hours_held()) return true;
-  size_t count = std::max(0, host.host->current_count());
+  size_t count = CountOf(*host.host).value_or(0);
   for (const v1::RequestSummary& request : host.host->requests()) {
     if (!IsMachineId(request.client_machine_id())) continue;
     if (request.machine_names_size() >= kMostNamed) return true;
@@ -433,8 +433,8 @@ std::vector<std::string> Folder::ShortHosts(const MachineState& machine,
   std::vector<std::string> out;
   for (const std::string& id : hosts) {
     const MachineState* host = estate_.Find(id);
-    if (host != nullptr && host->host.has_value() && host->host->has_current_count() &&
-        host->host->current_count() < needed)
+    if (host == nullptr || !host->host.has_value()) continue;
+    if (const std::optional<int> count = CountOf(*host->host); count.has_value() && *count < needed)
       out.push_back(id);
   }
   return out;

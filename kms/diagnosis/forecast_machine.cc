@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kToleratedSkewMinutes = 4 * 60;
 constexpr uint32_t kClockError = 0xC004F06C;
-constexpr uint32_t kCountError = 0xC004F038;
 
 // Findings of a host that answers nobody while they last.
 constexpr absl::string_view kClosers[] = {
@@ -68,7 +67,7 @@ bool StillFails(const Facts& facts, absl::Time last_activation) {
 }
 
 bool IsAboutCount(const Facts& facts) {
-  if (facts.attempt_error == kCountError) return true;
+  if (IsCountTooLow(facts.attempt_error)) return true;
   return facts.attempt != nullptr && facts.attempt_error == 0 && facts.attempt->has_count() &&
          facts.attempt->count() < static_cast<uint32_t>(RequiredCountOf(facts));
 }
@@ -242,7 +241,7 @@ std::optional<MachineOutlook> Outlooks::StoppedByHost(const Facts& facts, absl::
   }
   MachineOutlook outlook =
       closed_by.empty() ? Leaves(expires, absl::StrCat("its host ", host->name, " counts ",
-                                                       std::max(0, host->host->current_count()),
+                                                       CountOf(*host->host).value_or(0),
                                                        " of ", required))
                         : Leaves(expires, absl::StrCat("its host ", host->name, " answers nobody"));
   outlook.host = host;
@@ -252,9 +251,10 @@ std::optional<MachineOutlook> Outlooks::StoppedByHost(const Facts& facts, absl::
 
 bool Outlooks::Serves(const MachineState& host, int required) {
   if (!ClosedBy(host).empty()) return false;
-  if (!host.host.has_value() || !host.host->has_current_count()) return true;
+  const std::optional<int> count = host.host.has_value() ? CountOf(*host.host) : std::nullopt;
+  if (!count.has_value()) return true;
   // A count that is short grows while enough machines ask.
-  return host.host->current_count() >= required || ReturningTo(host) >= required;
+  return *count >= required || ReturningTo(host) >= required;
 }
 
 const std::string& Outlooks::ClosedBy(const MachineState& host) {

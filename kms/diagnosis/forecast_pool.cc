@@ -125,11 +125,11 @@ void HostMemory::LookAtLog(Outlooks& outlooks, const v1::Policy& policy) {
 
 PoolOutlook HostMemory::Look() const {
   PoolOutlook outlook;
-  if (!section_.has_current_count()) {
+  if (!CountOf(section_).has_value()) {
     outlook.not_known = "its count";
     return outlook;
   }
-  outlook.count_now = std::max(0, section_.current_count());
+  outlook.count_now = *CountOf(section_);
   std::set<int> thresholds = thresholds_;
   if (thresholds.empty()) thresholds.insert(kDesktopThreshold);
   for (auto threshold = thresholds.rbegin(); threshold != thresholds.rend(); ++threshold) {

@@ -35,7 +35,7 @@ void AddDomain(absl::string_view text, std::vector<std::string>& domains) {
 bool Target::empty() const {
   return failing.empty() && reaching.empty() && listed_by.empty() && unresolved_by.empty() &&
          unanswered.empty() && pinned.empty() && srv_ports.empty() && zones.empty() &&
-         addresses.empty() && users.empty() && waiting.empty();
+         addresses.empty() && users.empty() && told_short.empty() && waiting.empty();
 }
 
 bool Zone::empty() const {
@@ -180,6 +180,11 @@ uint32_t RequiredBy(const v1::RequestSummary& request) {
   if (request.required_count() != 0) return request.required_count();
   const Sku* sku = FindSku(request.activation_id());
   return sku == nullptr ? 0 : sku->required_count;
+}
+
+std::optional<int> CountOf(const v1::KmsHostSection& host) {
+  if (!host.has_current_count() || host.current_count() > kCountCeiling) return std::nullopt;
+  return std::max(0, host.current_count());
 }
 
 int RequiredCount(const v1::KmsHostSection& host) {

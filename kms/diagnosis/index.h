@@ -34,6 +34,7 @@ struct Target {
   std::map<std::string, uint32_t> zones;      // SRV name -> how many answers name this target there
   std::map<std::string, uint32_t> addresses;  // that answers give for it -> how many do
   Ids users;                                  // clients that use this host
+  Ids told_short;  // of those, whom it answered that its count is too low
   // Families of client keys (kms/data/sku_ids.csv) that wait for this host -> how many products.
   std::map<std::string, uint32_t> waiting;
 
@@ -111,6 +112,10 @@ std::string PidKey(absl::string_view extended_pid);
 // and Visio.
 inline constexpr int kDesktopThreshold = 25;
 inline constexpr int kServerThreshold = 5;
+// No host remembers more clients than that, whoever asks.
+inline constexpr int kCountCeiling = 2 * kDesktopThreshold;
+// The count of a host; absent: not known, or impossible.
+std::optional<int> CountOf(const v1::KmsHostSection& host);
 // The count that a client asked for; 0: not known.
 uint32_t RequiredBy(const v1::RequestSummary& request);
 // The highest count among those that are known to ask; 0 if none is known.

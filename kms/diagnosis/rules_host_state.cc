@@ -13,8 +13,6 @@
 namespace keymedic::kms {
 namespace {
 
-constexpr int kCeiling = 2 * kDesktopThreshold;
-
 bool IsOffice(const Facts& facts) {
   return facts.host_product != nullptr && absl::StrContains(facts.host_product->name(), "Office");
 }
@@ -127,10 +125,9 @@ int DistinctIds(const v1::KmsHostSection& host) {
 
 Found CountZero(const Facts& facts) {
   const v1::KmsHostSection* host = facts.host;
-  if (host == nullptr || !host->has_current_count() || host->current_count() > 0)
-    return std::nullopt;
+  if (host == nullptr || CountOf(*host) != 0) return std::nullopt;
   FindingBuilder builder("HOST_COUNT_ZERO", facts.machine);
-  builder.Saw("kms_host", "current_count", absl::StrCat(std::max(0, host->current_count())));
+  builder.Saw("kms_host", "current_count", "0");
   if (host->has_total_requests())
     builder.Saw("kms_host", "total_requests", absl::StrCat(host->total_requests()));
   if (facts.index.pool.directory) {
@@ -140,10 +137,23 @@ Found CountZero(const Facts& facts) {
   return builder.Build();
 }
 
+// Its own count is not known, or impossible; but it answered clients that it is too low.
+Found CountToldTooLow(const Facts& facts) {
+  size_t told = 0;
+  for (const Target* target : facts.index.TargetsOf(facts.machine))
+    told += target->told_short.size();
+  if (told == 0) return std::nullopt;
+  return FindingBuilder("HOST_COUNT_TOO_LOW", facts.machine)
+      .Saw("kms_client", "clients that it answered so", absl::StrCat(told))
+      .Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*facts.host)))
+      .Build();
+}
+
 Found CountTooLow(const Facts& facts) {
   const v1::KmsHostSection* host = facts.host;
-  if (host == nullptr || host->current_count() <= 0) return std::nullopt;
-  const int count = host->current_count();
+  if (host == nullptr || CountOf(*host) == 0) return std::nullopt;
+  if (!CountOf(*host).has_value()) return CountToldTooLow(facts);
+  const int count = *CountOf(*host);
   const int known = RequiredCount(*host);
   const int threshold = IsOffice(facts) ? kServerThreshold : known != 0 ? known : kDesktopThreshold;
   if (count >= threshold) return std::nullopt;
@@ -180,8 +190,8 @@ std::vector<std::string> MachinesOf(const Facts& facts, const v1::RequestSummary
 }
 
 bool IsCountShort(const v1::KmsHostSection& host) {
-  return host.has_current_count() &&
-         host.current_count() < std::max(RequiredCount(host), kServerThreshold);
+  const int count = CountOf(host).value_or(0);
+  return count > 0 && count < std::max(RequiredCount(host), kServerThreshold);
 }
 
 // One id, at least so many machines, and how to part them.
@@ -202,8 +212,8 @@ Found Clones(absl::string_view code, const Facts& facts, size_t machines) {
       if (clone != nullptr && !std::exchange(first, false))
         builder.Treat("reset_machine_id", {}, clone->id).Treat("activate", {}, clone->id);
     }
-    if (host->has_current_count())
-      builder.Saw("kms_host", "current_count", absl::StrCat(host->current_count()));
+    if (const std::optional<int> count = CountOf(*host))
+      builder.Saw("kms_host", "current_count", absl::StrCat(*count));
     builder.Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*host)));
     return builder
         .Why(
@@ -223,16 +233,16 @@ Found CountStuck(const Facts& facts) {
 // clients that somebody renamed, too: two names are no proof there.
 Found ClonesAsk(const Facts& facts) {
   if (facts.host == nullptr || IsCountShort(*facts.host)) return std::nullopt;
-  return Clones("CLIENT_DUPLICATE_CMID", facts, facts.host->has_current_count() ? 3 : 2);
+  return Clones("CLIENT_DUPLICATE_CMID", facts, CountOf(*facts.host).has_value() ? 3 : 2);
 }
 
 // No host remembers more than that, whoever asks.
 Found CountOverCeiling(const Facts& facts) {
   const v1::KmsHostSection* host = facts.host;
-  if (host == nullptr || host->current_count() <= kCeiling) return std::nullopt;
+  if (host == nullptr || host->current_count() <= kCountCeiling) return std::nullopt;
   return FindingBuilder("EVIDENCE_CONTRADICTORY", facts.machine)
       .Saw("kms_host", "current_count", absl::StrCat(host->current_count()))
-      .Saw("activation rules", "highest count of any host", absl::StrCat(kCeiling))
+      .Saw("activation rules", "highest count of any host", absl::StrCat(kCountCeiling))
       .Build();
 }
 
@@ -240,7 +250,7 @@ Found CountSaturated(const Facts& facts) {
   const v1::KmsHostSection* host = facts.host;
   if (host == nullptr) return std::nullopt;
   const bool desktops = RequiredCount(*host) >= kDesktopThreshold;
-  if (host->current_count() != kCeiling && (host->current_count() != 10 || desktops))
+  if (host->current_count() != kCountCeiling && (host->current_count() != 10 || desktops))
     return std::nullopt;
   return FindingBuilder("HOST_COUNT_SATURATED", facts.machine)
       .Saw("kms_host", "current_count", absl::StrCat(host->current_count()))

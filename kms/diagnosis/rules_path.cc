@@ -252,7 +252,8 @@ uint32_t RequiredBy(const Facts& facts, const v1::ActivationAttempt& attempt) {
 
 Found CountTooLow(const Facts& facts) {
   const v1::ActivationAttempt* attempt = facts.attempt;
-  const bool by_code = facts.Shows([](uint32_t error) { return error == 0xC004F038; });
+  if (ProductOffKms(facts) != nullptr) return std::nullopt;  // it asked before it had this key
+  const bool by_code = facts.Shows(&IsCountTooLow);
   const uint32_t required = attempt == nullptr ? 0 : RequiredBy(facts, *attempt);
   // An answer that names another reason was not about the count.
   constexpr uint32_t kNotEnoughCount = 0x04000000;

@@ -91,7 +91,7 @@ std::map<std::string, Hosts> HostsByZone(const Estate& estate) {
   std::map<std::string, Hosts> zones;
   for (const std::string& id : estate.index().hosts) {
     const MachineState* host = estate.Find(id);
-    if (!host->host.has_value() || host->host->current_count() <= 0) continue;
+    if (!host->host.has_value() || CountOf(*host->host).value_or(0) == 0) continue;
     absl::btree_set<std::string> own;
     for (const Target* target : estate.index().TargetsOf(*host)) {
       for (const auto& [zone, machines] : target->zones) own.insert(zone);

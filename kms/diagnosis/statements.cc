@@ -148,6 +148,8 @@ void Speaker::OfItsHost(const v1::KmsClientSection& client) {
     if (const absl::string_view host = HostInUse(client).first; !host.empty()) {
       const std::string key = HostKey(host);
       Say(Kind::kUser, key);
+      const v1::ActivationAttempt* attempt = CurrentAttempt(client);
+      if (attempt != nullptr && IsCountTooLow(attempt->error())) Say(Kind::kToldShort, key);
       if (machine_.licensing.has_value()) {
         for (const v1::Product& product : machine_.licensing->products()) {
           const absl::string_view family = WaitingFamily(product);
@@ -171,8 +173,8 @@ void Speaker::AsHost() {
   constexpr int kEnough = 25;  // more in a pool changes nothing for anybody
   Say(Kind::kHost);
   std::optional<int> count;
-  if (machine_.host.has_value() && machine_.host->has_current_count())
-    count = std::clamp(machine_.host->current_count(), 0, kEnough);
+  if (machine_.host.has_value()) count = CountOf(*machine_.host);
+  if (count.has_value()) count = std::min(*count, kEnough);
   if (count.has_value()) Say(Kind::kCount, "", *count);
   for (const std::string& domain : PublishedDomainsOf(machine_)) {
     Say(Kind::kZoneHost, domain);
@@ -255,6 +257,8 @@ void PutOfTarget(Target& target, const std::string& id, const Statement& said, W
       return PutIdAt(target.pinned, static_cast<uint32_t>(said.number), id, wire);
     case Kind::kUser:
       return PutId(target.users, id, wire);
+    case Kind::kToldShort:
+      return PutId(target.told_short, id, wire);
     case Kind::kWaiting:
       return Tally(target.waiting, said.detail, wire);
     case Kind::kUnanswered:

@@ -42,6 +42,7 @@ struct Statement {
     kPinned,
     kUser,
     kWaiting,
+    kToldShort,
     kUnanswered,
     // Of a DNS domain, which is the key.
     kServed,
