@@ -97,11 +97,18 @@ Header HeaderOf(absl::string_view label) {
     for (const HeaderRow& row : kHeaders) map->emplace(row.key, row.header);
     return map;
   }();
-  const auto found = kByKey->find(LabelKey(label));
+  const auto found = kByKey->find(TableKey(label).view());
   return found == kByKey->end() ? Header::kNone : found->second;
 }
 
 size_t ProviderAt(absl::string_view text) {
+  // Most lines have none of their beginnings.
+  bool may = false;
+  for (size_t at = 0; at + 1 < text.size() && !may; ++at) {
+    may = (text[at] == 'S' && (text[at + 1] == 'e' || text[at + 1] == 'o')) ||
+          (text[at] == 'W' && text[at + 1] == 'i');
+  }
+  if (!may) return kNone;
   for (absl::string_view name :
        {"Security-SPP", "Security-Licensing-SLC", "Software Protection Platform",
         "Windows Activation Technologies", "Software Licensing Service"}) {
@@ -145,10 +152,11 @@ std::optional<uint32_t> LeadingEventId(absl::string_view line) {
 
 // "Application | provider | 8196 | text", a row of a CSV export or of Get-WinEvent's table.
 std::optional<Draft> OneLine(absl::string_view line) {
+  const bool row = HasAny(line, {"|", ",", "\t"});
+  if (line.empty() || (!row && !absl::ascii_isdigit(line[0]))) return std::nullopt;
   const size_t provider = ProviderAt(line);
   std::optional<std::pair<uint32_t, size_t>> id;
   if (provider != kNone) {
-    const bool row = HasAny(line, {"|", ",", "\t"});
     // "Source: Microsoft-Windows-Security-SPP" is a header.
     const absl::string_view before = absl::StripTrailingAsciiWhitespace(line.substr(0, provider));
     if (!row || absl::EndsWith(before, ":") || absl::EndsWith(before, ": Microsoft-Windows-")) {
@@ -157,7 +165,7 @@ std::optional<Draft> OneLine(absl::string_view line) {
     const auto plausible = [](uint32_t n) { return n >= 4 && n <= 20000; };
     id = FindId(line, provider, plausible);
     if (!id) id = FindId(line, 0, IsTellingId);
-  } else if (!line.empty() && absl::ascii_isdigit(line[0]) && ParseInstant(line.substr(0, 24))) {
+  } else if (absl::ascii_isdigit(line[0]) && ParseInstant(line.substr(0, 24))) {
     id = FindId(line, 0, IsTellingId);
   }
   if (!id) return std::nullopt;
@@ -370,7 +378,8 @@ size_t ReadEvents(const Lines& lines, size_t at, Sink& sink) {
   for (; i < lines.size(); ++i) {
     const absl::string_view text = lines[i].text;
     if (i > at) {
-      const bool header = SplitLabel(text) && HeaderOf(SplitLabel(text)->label) != Header::kNone;
+      const auto labelled = SplitLabel(text);
+      const bool header = labelled && HeaderOf(labelled->label) != Header::kNone;
       if ((!header && IsBreak(text)) || StartsOspp(text) || StartsNames(text)) break;
       if (row && text.empty()) break;
       if (lines[i - 1].text.empty() && !header && reader.draft().in_text && StartsSlmgr(text))

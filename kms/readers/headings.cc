@@ -23,7 +23,8 @@ std::optional<absl::string_view> BehindPrompt(absl::string_view text) {
     return absl::StripAsciiWhitespace(text.substr(std::min(end, text.size())));
   };
   if (absl::StartsWith(text, "$ ")) return behind(2);
-  const size_t close = text.substr(0, kLongestPrompt).find('>');
+  const bool may_close = text[0] == '[' || text[0] == 'P' || text[1] == ':';
+  const size_t close = may_close ? text.substr(0, kLongestPrompt).find('>') : kNone;
   const bool drive = text.size() > 3 && absl::ascii_isalpha(text[0]) && text[1] == ':' &&
                      text[2] == '\\' && close != kNone;
   const bool remote = text[0] == '[' && absl::StrContains(text.substr(0, close), "]: PS ");
@@ -31,10 +32,9 @@ std::optional<absl::string_view> BehindPrompt(absl::string_view text) {
   if (drive || (power_shell && close != kNone)) return behind(close + 1);
   // "admin@jump:~$ dig …"
   const size_t at = text.substr(0, 40).find('@');
+  if (at == kNone) return std::nullopt;
   const size_t dollar = text.substr(0, kLongestPrompt).find_first_of("$#");
-  if (at != kNone && dollar != kNone && at < dollar && text.find(' ') > dollar) {
-    return behind(dollar + 1);
-  }
+  if (dollar != kNone && at < dollar && text.find(' ') > dollar) return behind(dollar + 1);
   return std::nullopt;
 }
 
@@ -141,12 +141,13 @@ bool IsComment(absl::string_view text) {
 
 std::optional<absl::string_view> NamedComputer(absl::string_view text) {
   const auto labelled = SplitLabel(text);
-  if (!labelled || IsUnknown(labelled->value)) return std::nullopt;
-  const std::string key = LabelKey(labelled->label);
+  if (!labelled) return std::nullopt;
+  const TableKey key(labelled->label);
   for (absl::string_view known : {"computer", "computername", "hostname", "machine", "machinename",
                                   "pc", "client", "kmsclient", "kmshost", "kmsserver", "rechner",
                                   "rechnername", "ordinateur", "equipo", "计算机", "计算机名"}) {
-    if (key != known) continue;
+    if (key.view() != known) continue;
+    if (IsUnknown(labelled->value)) return std::nullopt;
     const auto host = ParseHostPort(labelled->value);
     if (host && !host->port && !host->host.empty()) return labelled->value;
   }

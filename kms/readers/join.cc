@@ -22,7 +22,8 @@ struct Node {
   std::vector<const Piece*> pieces;
   std::set<std::string> files;
   Role role = Role::kUnknown;
-  std::string computer;  // as written; empty: not known
+  std::string computer;    // as written; empty: not known
+  std::string short_name;  // of the computer
   std::string cmid;
   bool report = false;  // has a licence report (slmgr, ospp.vbs)
 };
@@ -42,6 +43,7 @@ std::string CmidOf(const v1::KmsClientSection& client) {
 
 std::string CmidOf(const Piece& piece) {
   if (piece.role == Role::kHost) return "";  // a host's events carry its clients' ids
+  if (piece.events.empty()) return piece.state.client ? CmidOf(*piece.state.client) : "";
   v1::KmsClientSection client;
   if (piece.state.client) client = *piece.state.client;
   v1::LicensingSection licensing;
@@ -52,15 +54,17 @@ std::string CmidOf(const Piece& piece) {
 void Absorb(Node& into, const Node& from) {
   into.pieces.insert(into.pieces.end(), from.pieces.begin(), from.pieces.end());
   into.files.insert(from.files.begin(), from.files.end());
-  if (from.computer.size() > into.computer.size()) into.computer = from.computer;
+  if (from.computer.size() > into.computer.size()) {
+    into.computer = from.computer;
+    into.short_name = from.short_name;
+  }
   if (into.cmid.empty()) into.cmid = from.cmid;
   if (into.role == Role::kUnknown || from.role == Role::kHost) into.role = from.role;
   into.report = into.report || from.report;
 }
 
 bool NamesDiffer(const Node& a, const Node& b) {
-  return !a.computer.empty() && !b.computer.empty() &&
-         ShortName(a.computer) != ShortName(b.computer);
+  return !a.computer.empty() && !b.computer.empty() && a.short_name != b.short_name;
 }
 
 bool CmidsDiffer(const Node& a, const Node& b) {
@@ -98,7 +102,7 @@ class Joiner {
   }
 
   std::vector<Node> Join() {
-    MergeWhere([](const Node& node) { return ShortName(node.computer); },
+    MergeWhere([](const Node& node) { return node.short_name; },
                [](const Node&, const Node&) { return true; });
     MergeWhere([](const Node& node) { return node.cmid; },
                [](const Node& a, const Node& b) {
@@ -148,12 +152,14 @@ void Joiner::Place(const Piece& piece) {
       added = false;
     }
   } else if (added) {
-    for (const auto& [other, index] : by_key_) {
-      if (std::get<0>(other) == piece.file && std::get<1>(other) == piece.section &&
-          std::get<2>(other) == role && !std::get<3>(other).empty()) {
-        found->second = index;
-        added = false;
-      }
+    // The map holds the named ones right behind it.
+    const auto of_role = [&](const Key& other) {
+      return std::get<0>(other) == piece.file && std::get<1>(other) == piece.section &&
+             std::get<2>(other) == role;
+    };
+    for (auto named = std::next(found); named != by_key_.end() && of_role(named->first); ++named) {
+      found->second = named->second;
+      added = false;
     }
   }
   if (added) nodes_.emplace_back();
@@ -162,6 +168,7 @@ void Joiner::Place(const Piece& piece) {
   single.files = {piece.file};
   single.role = role;
   single.computer = piece.computer;
+  single.short_name = computer;
   single.cmid = CmidOf(piece);
   single.report = report;
   Absorb(nodes_[found->second], single);
@@ -220,8 +227,9 @@ void Joiner::AttachNames() {
         if (node.role != Role::kHost && wanted(node)) clients.push_back(&node);
       }
     };
+    const std::string short_name = ShortName(piece->computer);
     collect([&](const Node& node) {
-      return !piece->computer.empty() && ShortName(node.computer) == ShortName(piece->computer);
+      return !piece->computer.empty() && node.short_name == short_name;
     });
     if (piece->computer.empty()) {
       collect([&](const Node& node) { return node.files.contains(piece->file); });
@@ -230,6 +238,7 @@ void Joiner::AttachNames() {
     if (clients.empty()) {
       Node& alone = nodes_.emplace_back();
       alone.computer = piece->computer;
+      alone.short_name = short_name;
       alone.role = Role::kClient;
       alone.files = {piece->file};
       clients.push_back(&alone);
@@ -394,6 +403,7 @@ void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines
   std::map<std::string, int> per_file;
   for (const Node& node : nodes) ++per_file[*node.files.begin()];
   std::set<std::string> taken;
+  std::map<std::string, int> numbers;  // the last one given, by name
   for (size_t i = 0; i < machines.size(); ++i) {
     MachineState& state = machines[i].state;
     if (state.name.empty()) state.name = nodes[i].computer;
@@ -405,8 +415,9 @@ void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines
       state.name = absl::StrCat(file, several ? role : "");
     }
     std::string unique = state.name;
-    for (int n = 2; !taken.insert(Lower(unique)).second; ++n) {
-      unique = absl::StrCat(state.name, " ", n);
+    int& number = numbers.try_emplace(Lower(state.name), 1).first->second;
+    while (!taken.insert(Lower(unique)).second) {
+      unique = absl::StrCat(state.name, " ", ++number);
     }
     state.name = unique;
     state.id = Lower(unique);

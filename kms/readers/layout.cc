@@ -20,7 +20,7 @@ constexpr size_t kLongestPrefix = 80;  // of a log's line, behind its timestamp
 bool IsReportLine(absl::string_view text) {
   const auto labelled = SplitLabel(text);
   if (!labelled) return false;
-  return FieldOfLabel(LabelKey(labelled->label)) != Field::kUnknown || StartsOspp(text);
+  return FieldOfLabel(TableKey(labelled->label).view()) != Field::kUnknown || StartsOspp(text);
 }
 
 // "2024-02-11 08:14:02 INFO  License Status: Notification" without what the log put before it.
@@ -51,7 +51,7 @@ void OpenTableRow(Document& document, Line& line) {
   if (!absl::ConsumePrefix(&text, "|") || !absl::ConsumeSuffix(&text, "|")) return;
   const size_t bar = text.find('|');
   if (bar == kNone || text.find('|', bar + 1) != kNone) return;
-  if (FieldOfLabel(LabelKey(text.substr(0, bar))) == Field::kUnknown) return;
+  if (FieldOfLabel(TableKey(text.substr(0, bar)).view()) == Field::kUnknown) return;
   document.text[text.data() + bar - document.text.data()] = ':';
   line.text = absl::StripTrailingAsciiWhitespace(text);
 }

@@ -57,8 +57,8 @@ std::string TextOf(const Message& message, const FieldDescriptor* field) {
   }
 }
 
-// Copies one field: merging clears nothing.
-void CopyField(const Message& from, const FieldDescriptor* field, Message& into) {
+// Copies a field that holds several or is a message: merging clears nothing.
+void CopyWhole(const Message& from, const FieldDescriptor* field, Message& into) {
   std::vector<const FieldDescriptor*> set;
   std::unique_ptr<Message> single(from.New());
   single->CopyFrom(from);
@@ -67,6 +67,25 @@ void CopyField(const Message& from, const FieldDescriptor* field, Message& into)
     if (other != field) single->GetReflection()->ClearField(single.get(), other);
   }
   into.MergeFrom(*single);
+}
+
+void CopyField(const Message& from, const FieldDescriptor* field, Message& into) {
+  const auto* reflection = from.GetReflection();
+  if (field->is_repeated()) return CopyWhole(from, field, into);
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      return reflection->SetString(&into, field, reflection->GetString(from, field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return reflection->SetBool(&into, field, reflection->GetBool(from, field));
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return reflection->SetUInt32(&into, field, reflection->GetUInt32(from, field));
+    case FieldDescriptor::CPPTYPE_INT32:
+      return reflection->SetInt32(&into, field, reflection->GetInt32(from, field));
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return reflection->SetEnumValue(&into, field, reflection->GetEnumValue(from, field));
+    default:
+      return CopyWhole(from, field, into);
+  }
 }
 
 bool IsOffice(const Piece& piece) {

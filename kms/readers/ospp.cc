@@ -251,7 +251,8 @@ bool StartsOspp(absl::string_view line) {
   const auto labelled = SplitLabel(line);
   return StartsHistory(line) || Is(labelled, "PRODUCT ID") || Is(labelled, "SKU ID") ||
          Is(labelled, "LICENSE NAME") || Is(labelled, "LICENSE DESCRIPTION") ||
-         absl::StrContains(line, ": ---") || absl::StrContains(line, ":  ---");
+         (absl::StrContains(line, "---") &&
+          (absl::StrContains(line, ": ---") || absl::StrContains(line, ":  ---")));
 }
 
 size_t ReadOspp(const Lines& lines, size_t at, Sink& sink) {

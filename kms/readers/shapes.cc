@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/readers/shapes.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <vector>
@@ -31,15 +32,30 @@ size_t Run(absl::string_view text, size_t at, Test test) {
 bool IsDigit(char c) { return absl::ascii_isdigit(c); }
 bool IsHex(char c) { return absl::ascii_isxdigit(c); }
 
+bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+// As absl::StripAsciiWhitespace, which asks a table behind a call for each end.
+absl::string_view Trim(absl::string_view text) {
+  while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool IsQuote(char c) { return c == '"' || c == '\''; }
+
+// Letters, digits and what is no ASCII, in lower case. Returns the end of what it wrote.
+char* WriteKey(absl::string_view label, char* out) {
+  for (char c : label) {
+    if (absl::ascii_isalnum(c) || IsHigh(c)) *out++ = absl::ascii_tolower(c);
+  }
+  return out;
+}
+
 }  // namespace
 
 absl::string_view WithoutQuotes(absl::string_view value) {
-  constexpr absl::string_view kQuotes = "\"'";
-  if (value.empty() || (kQuotes.find(value[0]) == kNone && kQuotes.find(value.back()) == kNone)) {
-    return value;
-  }
-  while (!value.empty() && kQuotes.find(value[0]) != kNone) value.remove_prefix(1);
-  while (!value.empty() && kQuotes.find(value.back()) != kNone) value.remove_suffix(1);
+  while (!value.empty() && IsQuote(value.front())) value.remove_prefix(1);
+  while (!value.empty() && IsQuote(value.back())) value.remove_suffix(1);
   return value;
 }
 
@@ -47,11 +63,10 @@ std::optional<Labelled> SplitLabel(absl::string_view line) {
   constexpr size_t kLongestLabel = 120;
   const size_t colon = line.substr(0, kLongestLabel + 1).find(':');
   if (colon == kNone) return std::nullopt;
-  const absl::string_view label = absl::StripAsciiWhitespace(line.substr(0, colon));
+  const absl::string_view label = Trim(line.substr(0, colon));
   if (label.empty() || label.size() == 1) return std::nullopt;  // "C:\>" is no label
-  absl::string_view value = absl::StripAsciiWhitespace(line.substr(colon + 1));
-  if (absl::ConsumePrefix(&value, "**"))
-    value = absl::StripAsciiWhitespace(value);  // "**Name:** x"
+  absl::string_view value = Trim(line.substr(colon + 1));
+  if (absl::ConsumePrefix(&value, "**")) value = Trim(value);  // "**Name:** x"
   value = WithoutQuotes(value);
   if (absl::StartsWith(value, "//") || absl::StartsWith(value, "\\")) return std::nullopt;
   return Labelled{label, value};
@@ -59,20 +74,25 @@ std::optional<Labelled> SplitLabel(absl::string_view line) {
 
 std::string LabelKey(absl::string_view label) {
   std::string key(label.size(), '\0');
-  size_t size = 0;
-  for (char c : label) {
-    if (absl::ascii_isalnum(c) || IsHigh(c)) key[size++] = absl::ascii_tolower(c);
-  }
-  key.resize(size);
+  key.resize(WriteKey(label, key.data()) - key.data());
   return key;
 }
 
+TableKey::TableKey(absl::string_view label) {
+  if (label.size() <= sizeof(short_)) {
+    view_ = absl::string_view(short_, WriteKey(label, short_) - short_);
+  } else {
+    view_ = long_ = LabelKey(label);
+  }
+}
+
 bool IsUnknown(absl::string_view value) {
-  value = absl::StripAsciiWhitespace(value);
+  value = Trim(value);
   if (value.empty() || value == "N/A" || value == "-") return true;
   // "xxxxxxxx-xxxx-xxxx": removed by hand.
-  if (value.size() >= 3 && value.find_first_of("xX*#") != kNone &&
-      value.find_first_not_of("xX*#-.") == kNone) {
+  constexpr absl::string_view kMasks = "xX*#-.";
+  if (value.size() >= 3 && kMasks.find(value[0]) != kNone && value.find_first_of("xX*#") != kNone &&
+      value.find_first_not_of(kMasks) == kNone) {
     return true;
   }
   const size_t open = value.find('<');
@@ -158,25 +178,25 @@ std::string FindChannel(absl::string_view text) {
   // channel").
   static constexpr absl::string_view kPrefixes[] = {
       "VOLUME_", "VOLUME-", "RETAIL", "OEM_", "TIMEBASED_", "VIRTUAL_MACHINE_ACTIVATION", "VT_IA"};
-  for (absl::string_view prefix : kPrefixes) {
-    for (size_t at = text.find(prefix); at != kNone; at = text.find(prefix, at + 1)) {
-      if (at > 0 && text[at - 1] != ' ' && text[at - 1] != ',') continue;
-      const size_t length = Run(text, at, [](char c) {
-        return absl::ascii_isupper(c) || IsDigit(c) || c == '_' || c == '-' || c == '(' ||
-               c == ')' || absl::ascii_islower(c);
-      });
-      absl::string_view channel = text.substr(at, length);
-      // "…渠道" may follow without a space: what is no ASCII has ended the run already.
-      if (absl::StartsWith(channel, "VOLUME-")) {
-        return absl::StrCat("VOLUME_", channel.substr(7));
-      }
-      return std::string(channel);
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (!absl::ascii_isupper(text[at])) continue;
+    if (at > 0 && text[at - 1] != ' ' && text[at - 1] != ',') continue;
+    const absl::string_view rest = text.substr(at);
+    if (std::none_of(std::begin(kPrefixes), std::end(kPrefixes),
+                     [&](absl::string_view prefix) { return absl::StartsWith(rest, prefix); })) {
+      continue;
     }
+    // "…渠道" may follow without a space: what is no ASCII ends it too.
+    absl::string_view channel =
+        rest.substr(0, Run(text, at, [](char c) {
+                      return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '(' || c == ')';
+                    }));
+    if (absl::ConsumePrefix(&channel, "VOLUME-")) return absl::StrCat("VOLUME_", channel);
+    return std::string(channel);
   }
   // Somebody typed it: "…, volume_kmsclient channel".
-  const std::string lower = Lower(text);
-  const size_t end = lower.find(" channel");
-  if (end == kNone || lower != text) return "";
+  const size_t end = text.find(" channel");
+  if (end == kNone || Lower(text) != text) return "";
   return FindChannel(absl::AsciiStrToUpper(text.substr(0, end)));
 }
 

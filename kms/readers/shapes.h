@@ -23,6 +23,20 @@ absl::string_view WithoutQuotes(absl::string_view value);
 
 // A label as the tables of labels hold it: lower case (ASCII), without spaces and punctuation.
 std::string LabelKey(absl::string_view label);
+// The same for looking a label up: every line of a file is, so it allocates for none of usual
+// length.
+class TableKey {
+ public:
+  explicit TableKey(absl::string_view label);
+  TableKey(const TableKey&) = delete;
+  TableKey& operator=(const TableKey&) = delete;
+  absl::string_view view() const { return view_; }
+
+ private:
+  char short_[128];
+  std::string long_;
+  absl::string_view view_;
+};
 
 // What a publisher removed ("<redacted>", "<KMS Host FQDN>"), or nothing at all.
 bool IsUnknown(absl::string_view value);

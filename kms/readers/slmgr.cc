@@ -23,7 +23,7 @@ bool IsDescription(absl::string_view line) {
   const size_t comma = labelled->value.rfind(", ");
   const size_t tight = labelled->value.rfind(',');
   if (comma == absl::string_view::npos && tight == absl::string_view::npos) {
-    return FieldOfLabel(LabelKey(labelled->label)) == Field::kDescription &&
+    return FieldOfLabel(TableKey(labelled->label).view()) == Field::kDescription &&
            !FindChannel(labelled->value).empty();
   }
   const size_t at = comma != absl::string_view::npos ? comma + 2 : tight + 1;
@@ -60,7 +60,7 @@ void SlmgrReport::Take(const Line& line) {
     SetPlainLine(line);
     return;
   }
-  Field field = FieldOfLabel(LabelKey(labelled->label));
+  Field field = FieldOfLabel(TableKey(labelled->label).view());
   if (IsDescription(text)) field = Field::kDescription;
   if (IsExpiryMessage(text)) return SetExpiryMessage(line);
   if (field == Field::kUnknown) field = FieldByShape(labelled->label, labelled->value);
@@ -176,7 +176,7 @@ namespace {
 
 bool StartsNewReport(absl::string_view line) {
   const auto labelled = SplitLabel(line);
-  return labelled && FieldOfLabel(LabelKey(labelled->label)) == Field::kVersion;
+  return labelled && FieldOfLabel(TableKey(labelled->label).view()) == Field::kVersion;
 }
 
 }  // namespace
@@ -186,7 +186,7 @@ bool StartsSlmgr(absl::string_view line) {
   const auto labelled = SplitLabel(line);
   if (!labelled) return false;
   if (IsDescription(line)) return true;
-  const Field field = FieldOfLabel(LabelKey(labelled->label));
+  const Field field = FieldOfLabel(TableKey(labelled->label).view());
   switch (field) {
     case Field::kUnknown:
     case Field::kIgnored:
@@ -208,6 +208,12 @@ size_t ReadSlmgr(const Lines& lines, size_t floor, size_t at, Sink& sink) {
       reader.Before(lines[i]);
     }
   }
+  // Each line is asked as the next one and again as itself.
+  std::pair<size_t, bool> asked{at, true};
+  const auto described = [&](size_t line) {
+    if (asked.first != line) asked = {line, IsDescription(lines[line].text)};
+    return asked.second;
+  };
   size_t i = at;
   for (; i < lines.size() && reader.strangers() < kStrangers; ++i) {
     const absl::string_view text = lines[i].text;
@@ -216,9 +222,9 @@ size_t ReadSlmgr(const Lines& lines, size_t floor, size_t at, Sink& sink) {
       if (reader.any() && StartsNewReport(text)) break;
       if (reader.has_description()) {
         const auto labelled = SplitLabel(text);
-        const bool name = labelled && FieldOfLabel(LabelKey(labelled->label)) == Field::kName;
-        const bool second = IsDescription(text) ||
-                            (i + 1 < lines.size() && labelled && IsDescription(lines[i + 1].text));
+        const bool name =
+            labelled && FieldOfLabel(TableKey(labelled->label).view()) == Field::kName;
+        const bool second = described(i) || (i + 1 < lines.size() && labelled && described(i + 1));
         if (second || (name && reader.has_name())) break;
       }
     }

@@ -2,6 +2,7 @@
 #include "kms/readers/text.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -170,6 +171,11 @@ size_t AppendCodePageByte(absl::string_view bytes, size_t i, std::string& out) {
 
 // The end of what is plain ASCII from `i` on.
 size_t AsciiEnd(absl::string_view text, size_t i) {
+  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
+  for (uint64_t eight = 0; i + sizeof(eight) <= text.size(); i += sizeof(eight)) {
+    std::memcpy(&eight, text.data() + i, sizeof(eight));
+    if (((eight - kOnes) | eight) & kTops) break;  // one is zero or no ASCII
+  }
   while (i < text.size() && static_cast<signed char>(text[i]) > 0) ++i;
   return i;
 }
