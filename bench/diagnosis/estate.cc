@@ -19,11 +19,11 @@ constexpr int kRounds = 3;
 absl::Status Check(const World& world, const controller::FoldedView& view) {
   size_t unwell = 0;
   for (size_t i = 0; i < world.size(); ++i) unwell += !world.IsWell(i);
-  if (view.facts.size() == world.size() && view.of_machine.size() > unwell / 2 &&
+  if (view.summary.reported() == world.size() && view.of_machine.size() > unwell / 2 &&
       view.of_machine.size() < 2 * unwell && view.summary.problems() > 0)
     return absl::OkStatus();
   return absl::InternalError(absl::StrCat("of ", world.size(), " machines ", unwell,
-                                          " are unwell, but ", view.facts.size(), " were loaded, ",
+                                          " are unwell, but ", view.summary.reported(), " were loaded, ",
                                           view.of_machine.size(), " have findings and there are ",
                                           view.summary.problems(), " problems"));
 }

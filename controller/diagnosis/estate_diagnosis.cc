@@ -2,6 +2,7 @@
 #include "controller/diagnosis/estate_diagnosis.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -18,7 +19,7 @@ constexpr absl::Duration kViewAgainAfter = absl::Seconds(30);
 
 constexpr absl::string_view kWindowsApplication = "55c92734-d682-4d71-983e-d6ec3f16059f";
 
-MachineFacts FactsOf(const kms::MachineState& state) {
+MachineFacts MakeFacts(const kms::MachineState& state) {
   MachineFacts facts;
   facts.reported = state.os || state.licensing || state.client || state.host || state.firewall ||
                    state.names || state.probes;
@@ -47,24 +48,6 @@ void KeepFirstSeen(const std::vector<v1::Finding>& before, absl::Time otherwise,
   }
 }
 
-void Summarize(FoldedView& view) {
-  absl::flat_hash_set<absl::string_view> affected;
-  for (const v1::Finding& finding : view.findings) {
-    if (!finding.cause_code().empty()) continue;
-    ++(*view.summary.mutable_by_code())[finding.code()];
-    if (!kms::IsProblem(finding)) continue;
-    view.summary.set_problems(view.summary.problems() + 1);
-    affected.insert(finding.affected_machines().begin(), finding.affected_machines().end());
-  }
-  view.summary.set_machines_affected(affected.size());
-  for (const auto& [id, facts] : view.facts) {
-    if (!facts.reported) continue;
-    view.summary.set_reported(view.summary.reported() + 1);
-    const std::string& name = v1::LicenseStatus_Name(facts.status);
-    ++(*view.summary.mutable_by_status())[std::string(absl::StripPrefix(name, "LICENSE_STATUS_"))];
-  }
-}
-
 }  // namespace
 
 std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
@@ -81,15 +64,16 @@ std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
     }
   }
   std::lock_guard lock(mutex_);
+  Entries::value_type& entry = EntryOf(machine_id);
   const std::vector<std::string> touched =
       estate_.Update(machine_id, [&](kms::MachineState& state) {
         state.name = machine_name;
         for (const std::string& name : removed) kms::RemoveSection(name, state);
         kms::MoveSections(fresh, state);
-        entries_[machine_id].facts = FactsOf(state);
+        entry.second.facts = MakeFacts(state);
       });
-  stale_.insert(touched.begin(), touched.end());
-  Diagnose(machine_id, clock_.Now());
+  for (const std::string& id : touched) stale_.insert(&EntryOf(id));
+  Diagnose(entry, clock_.Now());
   view_ = nullptr;
   return refused;
 }
@@ -106,18 +90,18 @@ void EstateDiagnosis::Load(const std::string& machine_id, const std::string& mac
     (void)kms::ApplySection(section, state);
     collected_at = std::max(collected_at, FromTimestamp(section.collected_at()));
   }
-  Entry& entry = entries_[machine_id];
-  entry.facts = FactsOf(state);
+  Entry& entry = EntryOf(machine_id).second;
+  entry.facts = MakeFacts(state);
   entry.first_seen = collected_at;
   estate_.Load(std::move(state));
-  stale_.insert(machine_id);
+  all_diagnosed_at_ = absl::InfinitePast();
   view_ = nullptr;
 }
 
 void EstateDiagnosis::SetAgentFindings(const std::string& machine_id,
                                        std::vector<v1::Finding> findings) {
   std::lock_guard lock(mutex_);
-  Entry& entry = entries_[machine_id];
+  Entry& entry = EntryOf(machine_id).second;
   if (entry.agent_findings.empty() && findings.empty()) return;
   KeepFirstSeen(entry.agent_findings, clock_.Now(), findings);
   entry.agent_findings = std::move(findings);
@@ -147,14 +131,20 @@ std::vector<v1::Finding> EstateDiagnosis::FindingsOf(const std::string& machine_
   const auto it = entries_.find(machine_id);
   if (it == entries_.end()) return {};
   const absl::Time now = clock_.Now();
-  if (stale_.contains(machine_id) || now - it->second.diagnosed_at >= kLookAgainAfter) {
-    Diagnose(machine_id, now);
+  if (stale_.contains(&*it) || now - it->second.diagnosed_at >= kLookAgainAfter) {
+    Diagnose(*it, now);
     view_ = nullptr;
   }
   std::vector<v1::Finding> findings = it->second.findings;
   findings.insert(findings.end(), it->second.agent_findings.begin(),
                   it->second.agent_findings.end());
   return findings;
+}
+
+MachineFacts EstateDiagnosis::FactsOf(const std::string& machine_id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = entries_.find(machine_id);
+  return it == entries_.end() ? MachineFacts() : it->second.facts;
 }
 
 std::shared_ptr<const FoldedView> EstateDiagnosis::View() {
@@ -177,25 +167,32 @@ std::shared_ptr<const FoldedView> EstateDiagnosis::ViewOf(absl::Time now) {
   return view_;
 }
 
-void EstateDiagnosis::Diagnose(const std::string& machine_id, absl::Time now) {
-  Entry& entry = entries_[machine_id];
+EstateDiagnosis::Entries::value_type& EstateDiagnosis::EntryOf(const std::string& machine_id) {
+  const auto [it, is_new] = entries_.try_emplace(machine_id);
+  if (is_new) in_order_.push_back(&*it);
+  return *it;
+}
+
+void EstateDiagnosis::Diagnose(Entries::value_type& of, absl::Time now) {
+  auto& [machine_id, entry] = of;
   std::vector<v1::Finding> findings = kms::DiagnoseMachine(estate_, machine_id, policy_, now);
   // What is found in a state that was loaded has been so since that state was collected.
   const absl::Time loaded = std::exchange(entry.first_seen, absl::InfinitePast());
   KeepFirstSeen(entry.findings, loaded != absl::InfinitePast() ? loaded : now, findings);
   entry.findings = std::move(findings);
   entry.diagnosed_at = now;
-  stale_.erase(machine_id);
+  stale_.erase(&of);
 }
 
 void EstateDiagnosis::DiagnoseStale(absl::Time now) {
   if (now - all_diagnosed_at_ >= kLookAgainAfter) {
-    for (const auto& [id, entry] : entries_) stale_.insert(id);
     all_diagnosed_at_ = now;
+    stale_.clear();
+    for (Entries::value_type* entry : in_order_) Diagnose(*entry, now);
+    return;
   }
-  const absl::flat_hash_set<std::string> stale = std::move(stale_);
-  stale_.clear();
-  for (const std::string& id : stale) Diagnose(id, now);
+  const auto stale = std::exchange(stale_, {});
+  for (Entries::value_type* entry : stale) Diagnose(*entry, now);
 }
 
 std::shared_ptr<const FoldedView> EstateDiagnosis::MakeView(absl::Time now) {
@@ -210,10 +207,10 @@ std::shared_ptr<const FoldedView> EstateDiagnosis::MakeView(absl::Time now) {
     *finding.mutable_first_seen_at() = ToTimestamp(at);
   }
   record_first_seen_ = std::move(first_seen);
-  for (const auto& [id, entry] : entries_) {
+  for (const Entries::value_type* of : in_order_) {
+    const Entry& entry = of->second;
     all.insert(all.end(), entry.findings.begin(), entry.findings.end());
     all.insert(all.end(), entry.agent_findings.begin(), entry.agent_findings.end());
-    view->facts.emplace(id, entry.facts);
   }
   view->findings = kms::Fold(estate_, std::move(all));
   for (size_t i = 0; i < view->findings.size(); ++i) {
@@ -222,6 +219,29 @@ std::shared_ptr<const FoldedView> EstateDiagnosis::MakeView(absl::Time now) {
   }
   Summarize(*view);
   return view;
+}
+
+void EstateDiagnosis::Summarize(FoldedView& view) const {
+  absl::flat_hash_set<absl::string_view> affected;
+  for (const v1::Finding& finding : view.findings) {
+    if (!finding.cause_code().empty()) continue;
+    ++(*view.summary.mutable_by_code())[finding.code()];
+    if (!kms::IsProblem(finding)) continue;
+    view.summary.set_problems(view.summary.problems() + 1);
+    affected.insert(finding.affected_machines().begin(), finding.affected_machines().end());
+  }
+  view.summary.set_machines_affected(affected.size());
+  std::map<v1::LicenseStatus, uint32_t> by_status;
+  for (const Entries::value_type* of : in_order_) {
+    const MachineFacts& facts = of->second.facts;
+    if (facts.reported) ++by_status[facts.status];
+  }
+  for (const auto& [status, machines] : by_status) {
+    view.summary.set_reported(view.summary.reported() + machines);
+    const std::string& name = v1::LicenseStatus_Name(status);
+    (*view.summary.mutable_by_status())[std::string(absl::StripPrefix(name, "LICENSE_STATUS_"))] +=
+        machines;
+  }
 }
 
 }  // namespace keymedic::controller

@@ -19,6 +19,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -43,7 +44,6 @@ struct MachineFacts {
 struct FoldedView {
   std::vector<v1::Finding> findings;                                 // folded, causes first
   absl::flat_hash_map<std::string, std::vector<size_t>> of_machine;  // id -> index of findings
-  absl::flat_hash_map<std::string, MachineFacts> facts;
   v1::Summary summary;  // all but `machines` and `connected`
 };
 
@@ -67,6 +67,7 @@ class EstateDiagnosis {
   // Looks at what changes have marked; View and FindingsOf do so by themselves.
   void LookAgain();
   std::vector<v1::Finding> FindingsOf(const std::string& machine_id);
+  MachineFacts FactsOf(const std::string& machine_id) const;
   std::shared_ptr<const FoldedView> View();
   // What becomes of this estate, as the view shows it, if nothing changes. Holds the mutex for a
   // look at every machine.
@@ -80,19 +81,25 @@ class EstateDiagnosis {
     absl::Time diagnosed_at = absl::InfinitePast();
     absl::Time first_seen = absl::InfinitePast();  // of what is found when nothing was known before
   };
+  using Entries = absl::node_hash_map<std::string, Entry>;  // by machine id; none goes
 
-  std::shared_ptr<const FoldedView> ViewOf(absl::Time now);      // mutex_ held
-  void Diagnose(const std::string& machine_id, absl::Time now);  // mutex_ held
-  void DiagnoseStale(absl::Time now);                            // mutex_ held
-  std::shared_ptr<const FoldedView> MakeView(absl::Time now);    // mutex_ held
+  // mutex_ is held for all of these.
+  Entries::value_type& EntryOf(const std::string& machine_id);
+  std::shared_ptr<const FoldedView> ViewOf(absl::Time now);
+  void Diagnose(Entries::value_type& entry, absl::Time now);
+  void DiagnoseStale(absl::Time now);
+  std::shared_ptr<const FoldedView> MakeView(absl::Time now);
+  void Summarize(FoldedView& view) const;
 
   const Clock& clock_;
   mutable std::mutex mutex_;
   // All guarded by mutex_.
   v1::Policy policy_;
   kms::Estate estate_;
-  absl::flat_hash_map<std::string, Entry> entries_;
-  absl::flat_hash_set<std::string> stale_;
+  Entries entries_;
+  // In the order in which they came, which is that of their states in memory.
+  std::vector<Entries::value_type*> in_order_;
+  absl::flat_hash_set<Entries::value_type*> stale_;
   absl::flat_hash_map<std::string, absl::Time> record_first_seen_;  // of findings of no machine
   absl::Time all_diagnosed_at_ = absl::InfinitePast();
   std::shared_ptr<const FoldedView> view_;  // null: something changed since

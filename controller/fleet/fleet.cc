@@ -209,9 +209,10 @@ absl::StatusOr<v1::Machine> Fleet::DescribeMachine(const std::string& machine_id
     for (std::string& role : RolesOf(*machine)) described.add_roles(std::move(role));
   }
   const auto view = View();
-  if (const auto facts = view->facts.find(machine_id); facts != view->facts.end()) {
-    described.set_license_status(facts->second.status);
-    described.set_product(facts->second.product);
+  const MachineFacts facts = diagnosis_.FactsOf(machine_id);
+  if (facts.reported) {
+    described.set_license_status(facts.status);
+    described.set_product(facts.product);
   }
   if (const auto own = view->of_machine.find(machine_id); own != view->of_machine.end()) {
     described.set_findings(std::count_if(own->second.begin(), own->second.end(), [&](size_t i) {

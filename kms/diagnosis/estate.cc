@@ -4,7 +4,9 @@
 #include <map>
 #include <utility>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "kms/diagnosis/index.h"
 #include "kms/diagnosis/statements.h"
@@ -19,27 +21,27 @@ constexpr size_t kEnough = 25;  // more in a pool changes nothing for anybody
 // Ids in the order in which they came, each once.
 class Touched {
  public:
-  void Add(const std::string& id) {
-    if (seen_.insert(id).second) ids_.push_back(id);
+  void Add(absl::string_view id) {
+    if (seen_.insert(id).second) ids_.emplace_back(id);
   }
   void AddAll(const Ids& ids) {
-    for (const std::string& id : ids) Add(id);
+    for (const absl::string_view id : ids) Add(id);
   }
   template <typename Map>
-  void AddAllAt(const Map& map, const std::string& key) {
+  void AddAllAt(const Map& map, absl::string_view key) {
     if (const auto it = map.find(key); it != map.end()) AddAll(it->second);
   }
   std::vector<std::string> Take() { return std::move(ids_); }
 
  private:
   std::vector<std::string> ids_;
-  absl::flat_hash_set<std::string> seen_;
+  absl::flat_hash_set<absl::string_view> seen_;
 };
 
 // What a machine said before and says now, and the difference.
 struct News {
-  News(Statements said_before, Statements said_now)
-      : before(std::move(said_before)), now(std::move(said_now)) {
+  News(const Statements& said_before, const Statements& said_now)
+      : before(said_before), now(said_now) {
     std::set_difference(before.begin(), before.end(), now.begin(), now.end(),
                         std::back_inserter(gone));
     std::set_difference(now.begin(), now.end(), before.begin(), before.end(),
@@ -57,11 +59,11 @@ struct News {
     for (const Statement& said : now) visit(said);
   }
 
-  const Statements before, now;
-  Statements gone, come;
+  const Statements &before, &now;
+  absl::InlinedVector<Statement, 8> gone, come;
 };
 
-void TouchTarget(const Estate::Index& index, const std::string& name, Touched& touched) {
+void TouchTarget(const Estate::Index& index, absl::string_view name, Touched& touched) {
   const auto it = index.targets.find(name);
   if (it == index.targets.end()) return;
   touched.AddAll(it->second.users);
@@ -71,7 +73,7 @@ void TouchTarget(const Estate::Index& index, const std::string& name, Touched& t
   for (const auto& [port, ids] : it->second.pinned) touched.AddAll(ids);
 }
 
-void TouchSharers(const Estate::Index& index, const std::string& id, const std::string& cmid,
+void TouchSharers(const Estate::Index& index, absl::string_view id, absl::string_view cmid,
                   Touched& touched) {
   const auto it = index.by_cmid.find(cmid);
   if (it == index.by_cmid.end()) return;
@@ -86,7 +88,7 @@ void TouchSharers(const Estate::Index& index, const std::string& id, const std::
 }
 
 // Those whose findings speak of a machine that came, went or changed its identity.
-void TouchOthers(const Estate::Index& index, const std::string& id, const Statements& said,
+void TouchOthers(const Estate::Index& index, absl::string_view id, const Statements& said,
                  Touched& touched) {
   for (const Statement& one : said) {
     if (one.kind == Kind::kMachineId) TouchSharers(index, id, one.key, touched);
@@ -107,7 +109,7 @@ void TouchOwners(const Estate::Index& index, const Statement& said, Touched& tou
   if (!said.OfTarget()) return;
   const auto named = index.by_name.find(said.key);
   if (named == index.by_name.end()) return;
-  for (const std::string& owner : named->second) {
+  for (const absl::string_view owner : named->second) {
     if (index.hosts.contains(owner)) touched.Add(owner);
   }
 }
@@ -124,7 +126,7 @@ struct ZoneView {
 
   bool operator==(const ZoneView&) const = default;
 };
-using ZoneViews = std::map<std::string, ZoneView>;
+using ZoneViews = absl::btree_map<absl::string_view, ZoneView>;  // by domain
 
 // Of the domains that the difference speaks of.
 ZoneViews ViewsOf(const Estate::Index& index, const News& news) {
@@ -176,7 +178,7 @@ Pool PoolOf(const Estate::Index& index) {
   pool.best_count = Highest(index.counts);
   pool.mak_users = static_cast<int>(std::min(index.mak_users.size(), kEnough));
   pool.directory = !index.directory_users.empty();
-  if (index.hosts.size() == 1) pool.only_host = *index.hosts.begin();
+  if (index.hosts.size() == 1) pool.only_host = std::string(*index.hosts.begin());
   return pool;
 }
 
@@ -197,10 +199,10 @@ uint32_t AnswersOf(const Estate::Index& index, const Statement& said) {
   return it == target->second.addresses.end() ? 0 : it->second;
 }
 
-void TakeIn(Estate::Index& index, const std::string& id, bool renamed, const News& news,
+void TakeIn(Estate::Index& index, absl::string_view id, bool renamed, const News& news,
             Touched& touched) {
   const ZoneViews before = ViewsOf(index, news);
-  std::vector<std::string> moved;  // targets with an address more or less
+  std::vector<absl::string_view> moved;  // targets with an address more or less
   for (const Statement& said : news.gone) {
     if (said.kind == Kind::kAddress && AnswersOf(index, said) == 1) moved.push_back(said.key);
     Put(index, id, said, Wire::kRemove);
@@ -210,7 +212,7 @@ void TakeIn(Estate::Index& index, const std::string& id, bool renamed, const New
     Put(index, id, said, Wire::kAdd);
   }
   // It may be another machine now that is meant by this name.
-  for (const std::string& target : moved) TouchTarget(index, target, touched);
+  for (const absl::string_view target : moved) TouchTarget(index, target, touched);
   bool other_identity = renamed;
   news.ForEachDifference(
       [&](const Statement& said) { other_identity = other_identity || said.OfIdentity(); });
@@ -238,21 +240,20 @@ Estate& Estate::operator=(Estate&&) noexcept = default;
 
 std::vector<std::string> Estate::Update(absl::string_view id,
                                         absl::FunctionRef<void(MachineState& state)> change) {
-  std::unique_ptr<MachineState>& slot = index_->machines[id];
+  const auto [slot, is_new] = index_->machines.try_emplace(id);
+  const std::string& key = slot->first;
+  MachineState& state = slot->second;
   Statements before;
-  std::string name;
-  if (slot != nullptr) {
-    before = StatementsOf(*slot);
-    name = slot->name;
+  if (is_new) {
+    state.id = key;
   } else {
-    slot = std::make_unique<MachineState>();
-    slot->id = std::string(id);
+    before.Speak(state);
   }
-  change(*slot);
+  const std::string name = state.name;
+  change(state);
   Touched touched;
-  touched.Add(slot->id);
-  TakeIn(*index_, slot->id, slot->name != name, News(std::move(before), StatementsOf(*slot)),
-         touched);
+  touched.Add(key);
+  TakeIn(*index_, key, state.name != name, News(before, Statements(state)), touched);
   return touched.Take();
 }
 
@@ -262,30 +263,30 @@ std::vector<std::string> Estate::Upsert(MachineState state) {
 }
 
 void Estate::Load(MachineState state) {
-  std::unique_ptr<MachineState>& slot = index_->machines[state.id];
-  if (slot != nullptr) {
+  const auto [slot, is_new] = index_->machines.try_emplace(state.id);
+  if (!is_new) {
     Upsert(std::move(state));
     return;
   }
-  slot = std::make_unique<MachineState>(std::move(state));
-  for (const Statement& said : StatementsOf(*slot)) Put(*index_, slot->id, said, Wire::kAdd);
+  slot->second = std::move(state);
+  for (const Statement& said : Statements(slot->second))
+    Put(*index_, slot->first, said, Wire::kAdd);
   index_->pool = PoolOf(*index_);
 }
 
 std::vector<std::string> Estate::Remove(absl::string_view id) {
   Touched touched;
-  touched.Add(std::string(id));
+  touched.Add(id);
   const auto it = index_->machines.find(id);
   if (it == index_->machines.end()) return touched.Take();
-  const std::unique_ptr<MachineState> gone = std::move(it->second);
-  index_->machines.erase(it);
-  TakeIn(*index_, gone->id, true, News(StatementsOf(*gone), {}), touched);
+  const auto gone = index_->machines.extract(it);  // its id is in the index as long as it is
+  TakeIn(*index_, gone.key(), true, News(Statements(gone.mapped()), {}), touched);
   return touched.Take();
 }
 
 const MachineState* Estate::Find(absl::string_view id) const {
   const auto it = index_->machines.find(id);
-  return it == index_->machines.end() ? nullptr : it->second.get();
+  return it == index_->machines.end() ? nullptr : &it->second;
 }
 
 const MachineState* Estate::FindByHostName(absl::string_view host) const {

@@ -87,7 +87,7 @@ class Folder {
   size_t CauseOf(size_t i);
   bool Explains(size_t cause, size_t follower) const;
   size_t Find(const FoldRule& rule, Follower& follower) const;
-  size_t On(const std::string& machine_id, absl::string_view code) const;
+  size_t On(absl::string_view machine_id, absl::string_view code) const;
   size_t OnFirst(const std::vector<std::string>& machine_ids, absl::string_view code) const;
   size_t OnSharers(absl::string_view cmid, absl::string_view code) const;
   size_t OnClones(const MachineState& host, absl::string_view code) const;
@@ -250,7 +250,7 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
   return kNone;
 }
 
-size_t Folder::On(const std::string& machine_id, absl::string_view code) const {
+size_t Folder::On(absl::string_view machine_id, absl::string_view code) const {
   const auto it = by_machine_.find(machine_id);
   if (it == by_machine_.end()) return kNone;
   for (const size_t i : it->second) {
@@ -299,7 +299,7 @@ size_t Folder::OnZone(const MachineState& machine, absl::string_view code) const
   for (const std::string& domain : DomainsOf(machine)) {
     const auto zone = estate_.index().zones.find(domain);
     if (zone == estate_.index().zones.end() || zone->second.served > 0) continue;
-    for (const std::string& id : zone->second.hosts) {
+    for (const absl::string_view id : zone->second.hosts) {
       if (const size_t found = On(id, code); found != kNone) return found;
     }
   }
@@ -412,7 +412,7 @@ size_t Folder::OnAwaited(const MachineState& host, absl::string_view code) const
 // Does anybody fail to reach it on the port on which it listens?
 bool Folder::IsAskedWhereItListens(const MachineState& host) const {
   const uint32_t port = ListeningPort(host);
-  const auto is_asked_by = [&](const std::string& id) {
+  const auto is_asked_by = [&](absl::string_view id) {
     const MachineState* machine = id == host.id ? nullptr : estate_.Find(id);
     if (machine == nullptr) return false;
     const Facts facts(estate_, *machine, v1::Policy::default_instance(), absl::InfinitePast());

@@ -142,11 +142,11 @@ v1::ListForecastsResponse Forecaster::Make() {
   *summary.mutable_made_at() = ToTimestamp(now_);
   *summary.mutable_until() = ToTimestamp(until_);
   for (const auto& [id, machine] : estate_.index().machines) {
-    if (!IsMeant(*machine)) continue;
+    if (!IsMeant(machine)) continue;
     summary.set_machines(summary.machines() + 1);
-    LookAtMachine(*machine);
+    LookAtMachine(machine);
   }
-  for (const std::string& id : estate_.index().hosts) {
+  for (const absl::string_view id : estate_.index().hosts) {
     if (const MachineState* host = estate_.Find(id); host != nullptr && IsMeant(*host))
       LookAtPool(*host);
   }

@@ -286,9 +286,9 @@ bool Outlooks::IsAsker(const Facts& facts) {
 void Outlooks::FindAskers() {
   if (std::exchange(askers_found_, true)) return;
   for (const auto& [id, machine] : estate_.index().machines) {
-    if (!machine->client.has_value()) continue;
-    const Facts facts(estate_, *machine, policy_, now_);
-    if (IsAsker(facts)) askers_[facts.host_machine->id].push_back(machine.get());
+    if (!machine.client.has_value()) continue;
+    const Facts facts(estate_, machine, policy_, now_);
+    if (IsAsker(facts)) askers_[facts.host_machine->id].push_back(&machine);
   }
 }
 

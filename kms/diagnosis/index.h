@@ -8,19 +8,22 @@
 #define KEYMEDIC_KMS_DIAGNOSIS_INDEX_H_
 
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "kms/diagnosis/diagnosis.h"
 
 namespace keymedic::kms {
 
-using Ids = absl::btree_set<std::string>;  // of machines
+// Of machines: views of their keys in Index::machines.
+using Ids = absl::btree_set<absl::string_view>;
+using Tallies = absl::btree_map<std::string, uint32_t>;  // how many say so
 
 // What machines see of one host, by the name or address that they use for it.
 struct Target {
@@ -30,13 +33,13 @@ struct Target {
   Ids unresolved_by;               // they find no address for it
   Ids unanswered;                  // their newest request (event 12288) to it was not answered
   std::map<uint32_t, Ids> pinned;  // registered on them, by port
-  std::map<uint32_t, uint32_t> srv_ports;     // port -> how many answers say so
-  std::map<std::string, uint32_t> zones;      // SRV name -> how many answers name this target there
-  std::map<std::string, uint32_t> addresses;  // that answers give for it -> how many do
-  Ids users;                                  // clients that use this host
-  Ids told_short;  // of those, whom it answered that its count is too low
+  std::map<uint32_t, uint32_t> srv_ports;  // port -> how many answers say so
+  Tallies zones;                           // SRV name -> how many answers name this target there
+  Tallies addresses;                       // that answers give for it -> how many do
+  Ids users;                               // clients that use this host
+  Ids told_short;                          // of those, whom it answered that its count is too low
   // Families of client keys (kms/data/sku_ids.csv) that wait for this host -> how many products.
-  std::map<std::string, uint32_t> waiting;
+  Tallies waiting;
 
   bool empty() const;
 };
@@ -62,22 +65,24 @@ struct Pool {
   bool operator==(const Pool&) const = default;
 };
 
+inline constexpr int64_t kSecondsOfDay = 86400;
+
 struct Estate::Index {
-  absl::flat_hash_map<std::string, std::unique_ptr<MachineState>> machines;  // by id
-  absl::flat_hash_map<std::string, Ids> by_cmid;                             // lower case
-  absl::flat_hash_map<std::string, Ids> by_name;  // as NamesOf gives them
+  absl::node_hash_map<std::string, MachineState> machines;  // by id
+  absl::flat_hash_map<std::string, Ids> by_cmid;            // lower case
+  absl::flat_hash_map<std::string, Ids> by_name;            // as NamesOf gives them
   absl::flat_hash_map<std::string, Target> targets;
-  Ids hosts;                       // KMS hosts
-  Ids directory_users;             // activated by the directory
-  Ids mak_users;                   // on a MAK
-  std::map<int, uint32_t> counts;  // of hosts, at most 25 -> how many have it
-  Ids without_srv;                 // told that there is no SRV record
-  absl::btree_set<std::pair<int64_t, std::string>> expiries;  // licensed until; seconds and id
-  absl::flat_hash_map<std::string, Zone> zones;               // by domain, lower case
+  Ids hosts;                                     // KMS hosts
+  Ids directory_users;                           // activated by the directory
+  Ids mak_users;                                 // on a MAK
+  std::map<int, uint32_t> counts;                // of hosts, at most 25 -> how many have it
+  Ids without_srv;                               // told that there is no SRV record
+  std::map<int64_t, Ids> expiries;               // by the day until which they are licensed
+  absl::flat_hash_map<std::string, Zone> zones;  // by domain, lower case
   // Extended PIDs as PidKey gives them: of whose host key, and of whose last activation.
   absl::flat_hash_map<std::string, Ids> host_pids, pid_users;
   // Addresses that answers give, and for which target -> how many answers do.
-  absl::flat_hash_map<std::string, std::map<std::string, uint32_t>> aliases;
+  absl::flat_hash_map<std::string, Tallies> aliases;
   // Hosts whose events show several names with one machine id, by each of these names, short.
   absl::flat_hash_map<std::string, Ids> named_clones;
   Pool pool;

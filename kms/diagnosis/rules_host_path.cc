@@ -88,7 +88,7 @@ Found PortMismatch(const Facts& facts) {
       // The few that are pinned are told the port that all others use.
       FindingBuilder builder = PortsDiffer(facts, port, "kms_client", "registered_port", told);
       builder.Saw("kms_client", "machines that are pinned to it", absl::StrCat(pinned.size()));
-      for (const std::string& id : pinned) {
+      for (const absl::string_view id : pinned) {
         const std::string& name = facts.estate.Find(id)->client->registered_host();
         builder.Treat("ensure_host", {{"host", name}, {"port", absl::StrCat(port)}}, id);
       }
@@ -113,7 +113,7 @@ Found Unreachable(const Facts& facts) {
   if (machines == 0) return std::nullopt;
   FindingBuilder builder("HOST_UNREACHABLE", facts.machine);
   size_t shown = 0;
-  for (const std::string& id : widest->failing) {
+  for (const absl::string_view id : widest->failing) {
     if (id == facts.machine.id) continue;
     if (shown++ == kNamesShown) break;
     builder.Saw("probe", "fails from", facts.estate.Find(id)->name);
@@ -165,7 +165,7 @@ Found RequestNotSeen(const Facts& facts) {
   if (facts.host == nullptr) return std::nullopt;
   for (const Target* target : facts.index.TargetsOf(facts.machine)) {
     size_t asked = 0;
-    for (const std::string& id : target->unanswered) {
+    for (const absl::string_view id : target->unanswered) {
       if (asked++ == kMostAsked) break;
       if (target->reaching.contains(id)) continue;
       const MachineState& client = *facts.estate.Find(id);

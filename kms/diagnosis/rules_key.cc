@@ -160,7 +160,7 @@ Found DuplicateCmid(const Facts& facts) {
   const std::string cmid = absl::AsciiStrToLower(facts.machine.client->client_machine_id());
   FindingBuilder builder("CLIENT_DUPLICATE_CMID", facts.machine);
   builder.NoTreatments().Why(kNoRearmWhy).Saw("kms_client", "client_machine_id", cmid);
-  const auto part = [&](const std::string& id, absl::string_view where) {
+  const auto part = [&](absl::string_view id, absl::string_view where) {
     if (HasNoRearm(*facts.estate.Find(id))) return;
     builder.Treat("reset_machine_id", {{"client_machine_id", cmid}}, where)
         .Treat("activate", {}, where);

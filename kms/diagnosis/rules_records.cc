@@ -89,7 +89,7 @@ using Hosts = std::vector<const MachineState*>;
 // names there and, where nobody asked it, those that publish there.
 std::map<std::string, Hosts> HostsByZone(const Estate& estate) {
   std::map<std::string, Hosts> zones;
-  for (const std::string& id : estate.index().hosts) {
+  for (const absl::string_view id : estate.index().hosts) {
     const MachineState* host = estate.Find(id);
     if (!host->host.has_value() || CountOf(*host->host).value_or(0) == 0) continue;
     absl::btree_set<std::string> own;
@@ -174,6 +174,22 @@ void DiagnoseZones(const Estate& estate, std::vector<v1::Finding>& findings) {
   }
 }
 
+// The first to expire first; seconds and id.
+std::vector<std::pair<int64_t, absl::string_view>> ExpiringBefore(const Estate& estate,
+                                                                  int64_t until) {
+  std::vector<std::pair<int64_t, absl::string_view>> expiring;
+  for (const auto& [day, ids] : estate.index().expiries) {
+    if (day > until / kSecondsOfDay) break;
+    for (const absl::string_view id : ids) {
+      const MachineState& machine = *estate.Find(id);
+      const int64_t seconds = PrimaryProduct(*machine.licensing)->expires_at().seconds();
+      if (seconds < until) expiring.emplace_back(seconds, id);
+    }
+  }
+  std::sort(expiring.begin(), expiring.end());
+  return expiring;
+}
+
 // Machines that leave Licensed within the policy's days if nothing changes. One machine alone has
 // findings of its own that say so.
 void DiagnoseExpiry(const Estate& estate, const v1::Policy& policy, absl::Time now,
@@ -181,12 +197,11 @@ void DiagnoseExpiry(const Estate& estate, const v1::Policy& policy, absl::Time n
   if (estate.size() < 2) return;
   constexpr size_t kNamesShown = 5;
   const int64_t days = policy.expiry_ahead_days() == 0 ? 30 : policy.expiry_ahead_days();
-  const int64_t until = absl::ToUnixSeconds(now) + days * 86400;
+  const int64_t until = absl::ToUnixSeconds(now) + days * kSecondsOfDay;
   absl::btree_set<std::string> names;
   FindingBuilder builder("ESTATE_EXPIRY_AHEAD", "estate");
   Outlooks outlooks(estate, policy, now);
-  for (const auto& [seconds, id] : estate.index().expiries) {
-    if (seconds >= until) break;
+  for (const auto& [seconds, id] : ExpiringBefore(estate, until)) {
     const MachineState& machine = *estate.Find(id);
     if (!outlooks.LeavesLicensed(machine)) continue;
     const std::string& name = machine.name;

@@ -5,7 +5,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "kms/diagnosis/facts.h"
 
 namespace keymedic::kms {
@@ -37,19 +36,28 @@ bool HasNoSrv(const MachineState& machine) {
          IsNoSrv(machine.client->attempts(0).error());
 }
 
-class Speaker {
+bool CountsAnswers(Kind kind) {
+  return kind == Kind::kSrvPort || kind == Kind::kSrvZone || kind == Kind::kAddress ||
+         kind == Kind::kWaiting;
+}
+
+}  // namespace
+
+class Statements::Speaker {
  public:
-  explicit Speaker(const MachineState& machine)
+  Speaker(const MachineState& machine, Statements& out)
       : machine_(machine),
+        out_(out),
         primary_(machine.licensing.has_value() ? PrimaryProduct(*machine.licensing) : nullptr),
         is_host_(IsKmsHost(machine)),
         on_mak_(primary_ != nullptr && ChannelOf(*primary_) == Channel::kMak) {}
 
-  Statements Speak();
+  void Speak();
 
  private:
-  void Say(Kind kind, std::string key = "", int64_t number = 0, std::string detail = "") {
-    said_.push_back({kind, std::move(key), std::move(detail), number});
+  void Say(Kind kind, absl::string_view key = "", int64_t number = 0,
+           absl::string_view detail = "") {
+    out_.said_.push_back({kind, out_.Keep(key), out_.Keep(detail), number});
   }
   void OfItself();
   void OfItsKeys();
@@ -58,15 +66,14 @@ class Speaker {
   void OfItsHost(const v1::KmsClientSection& client);
   void AsHost();
   void OfItsRequests(const v1::KmsHostSection& host);
-  void DropRepeated();
 
   const MachineState& machine_;
+  Statements& out_;
   const v1::Product* const primary_;
   const bool is_host_, on_mak_;
-  Statements said_;
 };
 
-Statements Speaker::Speak() {
+void Statements::Speaker::Speak() {
   OfItself();
   OfItsKeys();
   if (machine_.names.has_value()) OfNames(*machine_.names);
@@ -75,14 +82,11 @@ Statements Speaker::Speak() {
   if (is_host_) AsHost();
   if (machine_.host.has_value()) OfItsRequests(*machine_.host);
   if (on_mak_) {
-    for (std::string& domain : DomainsOf(machine_)) Say(Kind::kZoneMak, std::move(domain));
+    for (const std::string& domain : DomainsOf(machine_)) Say(Kind::kZoneMak, domain);
   }
-  std::sort(said_.begin(), said_.end());
-  DropRepeated();
-  return std::move(said_);
 }
 
-void Speaker::OfItself() {
+void Statements::Speaker::OfItself() {
   int64_t place = 0;  // the first name is the one that is shown
   std::vector<std::string> names = NamesOf(machine_);
   for (size_t i = 0; i < names.size(); ++i) {
@@ -97,7 +101,7 @@ void Speaker::OfItself() {
   if (HasNoSrv(machine_)) Say(Kind::kNoSrv);
 }
 
-void Speaker::OfItsKeys() {
+void Statements::Speaker::OfItsKeys() {
   if (primary_ != nullptr && primary_->status() == v1::LICENSE_STATUS_LICENSED &&
       primary_->has_expires_at())
     Say(Kind::kExpiry, "", primary_->expires_at().seconds());
@@ -110,7 +114,7 @@ void Speaker::OfItsKeys() {
   }
 }
 
-void Speaker::OfNames(const v1::NamesSection& names) {
+void Statements::Speaker::OfNames(const v1::NamesSection& names) {
   for (const v1::SrvAnswer& answer : names.answers()) {
     if (!answer.records().empty()) {
       Say(Kind::kServed, DomainOf(answer.name()));
@@ -129,7 +133,7 @@ void Speaker::OfNames(const v1::NamesSection& names) {
   }
 }
 
-void Speaker::OfProbes(const v1::ProbesSection& probes) {
+void Statements::Speaker::OfProbes(const v1::ProbesSection& probes) {
   for (const v1::Probe& probe : probes.probes()) {
     if (probe.result() == v1::PROBE_RESULT_UNSPECIFIED) continue;
     Say(probe.result() == v1::PROBE_RESULT_KMS ? Kind::kReaching : Kind::kFailing,
@@ -137,9 +141,9 @@ void Speaker::OfProbes(const v1::ProbesSection& probes) {
   }
 }
 
-void Speaker::OfItsHost(const v1::KmsClientSection& client) {
-  if (std::string pid = PidKey(client.host_extended_pid()); !pid.empty())
-    Say(Kind::kPidUser, std::move(pid));
+void Statements::Speaker::OfItsHost(const v1::KmsClientSection& client) {
+  if (const std::string pid = PidKey(client.host_extended_pid()); !pid.empty())
+    Say(Kind::kPidUser, pid);
   if (const std::string& host = client.registered_host(); !host.empty()) {
     const uint32_t port = client.registered_port();
     Say(Kind::kPinned, HostKey(host), port == 0 ? kDefaultPort : port, host);
@@ -153,7 +157,7 @@ void Speaker::OfItsHost(const v1::KmsClientSection& client) {
       if (machine_.licensing.has_value()) {
         for (const v1::Product& product : machine_.licensing->products()) {
           const absl::string_view family = WaitingFamily(product);
-          if (!family.empty()) Say(Kind::kWaiting, key, 0, std::string(family));
+          if (!family.empty()) Say(Kind::kWaiting, key, 0, family);
         }
       }
     }
@@ -169,7 +173,7 @@ void Speaker::OfItsHost(const v1::KmsClientSection& client) {
                    machine_.os.has_value() ? machine_.os->clock_skew_minutes() : 0));
 }
 
-void Speaker::AsHost() {
+void Statements::Speaker::AsHost() {
   constexpr int kEnough = 25;  // more in a pool changes nothing for anybody
   Say(Kind::kHost);
   std::optional<int> count;
@@ -182,7 +186,7 @@ void Speaker::AsHost() {
   }
 }
 
-void Speaker::OfItsRequests(const v1::KmsHostSection& host) {
+void Statements::Speaker::OfItsRequests(const v1::KmsHostSection& host) {
   for (const v1::RequestSummary& request : host.requests()) {
     if (request.machine_names_size() >= 2) {
       for (const std::string& name : request.machine_names())
@@ -194,12 +198,9 @@ void Speaker::OfItsRequests(const v1::KmsHostSection& host) {
   }
 }
 
-bool CountsAnswers(Kind kind) {
-  return kind == Kind::kSrvPort || kind == Kind::kSrvZone || kind == Kind::kAddress ||
-         kind == Kind::kWaiting;
-}
-
-void Speaker::DropRepeated() {
+void Statements::Speak(const MachineState& machine) {
+  Speaker(machine, *this).Speak();
+  std::sort(said_.begin(), said_.end());
   said_.erase(std::unique(said_.begin(), said_.end(),
                           [](const Statement& a, const Statement& b) {
                             return a == b && !CountsAnswers(a.kind);
@@ -207,9 +208,19 @@ void Speaker::DropRepeated() {
               said_.end());
 }
 
+absl::string_view Statements::Keep(absl::string_view words) {
+  if (words.empty()) return "";
+  char* const kept = static_cast<char*>(words_.allocate(words.size(), 1));
+  std::copy(words.begin(), words.end(), kept);
+  return {kept, words.size()};
+}
+
 // --- into the index ---
 
-void PutId(Ids& ids, const std::string& id, Wire wire) {
+namespace {
+
+template <typename Set, typename Id>
+void PutId(Set& ids, const Id& id, Wire wire) {
   if (wire == Wire::kAdd) {
     ids.insert(ids.end(), id);  // a stored estate comes in the order of its ids
   } else {
@@ -218,26 +229,26 @@ void PutId(Ids& ids, const std::string& id, Wire wire) {
 }
 
 // `change` of what stands at `key`, which goes when it is empty.
-template <typename Map, typename Change>
-void At(Map& map, const typename Map::key_type& key, Change change) {
+template <typename Map, typename Key, typename Change>
+void At(Map& map, const Key& key, Change change) {
   const auto it = map.try_emplace(key).first;
   change(it->second);
   if (it->second.empty()) map.erase(it);
 }
 
-template <typename Map>
-void PutIdAt(Map& map, const typename Map::key_type& key, const std::string& id, Wire wire) {
+template <typename Map, typename Key>
+void PutIdAt(Map& map, const Key& key, absl::string_view id, Wire wire) {
   At(map, key, [&](Ids& ids) { PutId(ids, id, wire); });
 }
 
-template <typename Map>
-void Tally(Map& map, const typename Map::key_type& key, Wire wire) {
+template <typename Map, typename Key>
+void Tally(Map& map, const Key& key, Wire wire) {
   const auto it = map.try_emplace(key, 0).first;
   it->second += wire == Wire::kAdd ? 1 : -1;
   if (it->second == 0) map.erase(it);
 }
 
-void PutOfTarget(Target& target, const std::string& id, const Statement& said, Wire wire) {
+void PutOfTarget(Target& target, absl::string_view id, const Statement& said, Wire wire) {
   switch (said.kind) {
     case Kind::kReaching:
       return PutId(target.reaching, id, wire);
@@ -268,18 +279,18 @@ void PutOfTarget(Target& target, const std::string& id, const Statement& said, W
   }
 }
 
-void PutTarget(Estate::Index& index, const std::string& id, const Statement& said, Wire wire) {
+void PutTarget(Estate::Index& index, absl::string_view id, const Statement& said, Wire wire) {
   const auto [it, is_new] = index.targets.try_emplace(said.key);
   PutOfTarget(it->second, id, said, wire);
   const bool gone = it->second.empty();
   if (gone) index.targets.erase(it);
   if (is_new == gone || said.key.find('.') == std::string::npos) return;
   At(index.full_targets, ShortName(said.key), [&](absl::btree_set<std::string>& targets) {
-    PutId(targets, said.key, gone ? Wire::kRemove : Wire::kAdd);
+    PutId(targets, std::string(said.key), gone ? Wire::kRemove : Wire::kAdd);
   });
 }
 
-void PutOfZone(Zone& zone, const std::string& id, const Statement& said, Wire wire) {
+void PutOfZone(Zone& zone, absl::string_view id, const Statement& said, Wire wire) {
   switch (said.kind) {
     case Kind::kServed:
       zone.served += wire == Wire::kAdd ? 1 : -1;
@@ -299,9 +310,7 @@ void PutOfZone(Zone& zone, const std::string& id, const Statement& said, Wire wi
 
 }  // namespace
 
-Statements StatementsOf(const MachineState& machine) { return Speaker(machine).Speak(); }
-
-void Put(Estate::Index& index, const std::string& id, const Statement& said, Wire wire) {
+void Put(Estate::Index& index, absl::string_view id, const Statement& said, Wire wire) {
   if (said.OfTarget()) {
     PutTarget(index, id, said, wire);
     if (said.kind == Kind::kAddress)
@@ -332,12 +341,7 @@ void Put(Estate::Index& index, const std::string& id, const Statement& said, Wir
     case Kind::kNamedClone:
       return PutIdAt(index.named_clones, said.key, id, wire);
     case Kind::kExpiry:
-      if (wire == Wire::kAdd) {
-        index.expiries.emplace(said.number, id);
-      } else {
-        index.expiries.erase({said.number, id});
-      }
-      return;
+      return PutIdAt(index.expiries, said.number / kSecondsOfDay, id, wire);
     default:
       return;  // kRejected, kHostKey
   }

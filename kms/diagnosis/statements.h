@@ -10,10 +10,12 @@
 #ifndef KEYMEDIC_KMS_DIAGNOSIS_STATEMENTS_H_
 #define KEYMEDIC_KMS_DIAGNOSIS_STATEMENTS_H_
 
-#include <compare>
-#include <string>
+#include <array>
+#include <memory_resource>
+#include <tuple>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
 #include "kms/diagnosis/index.h"
 
 namespace keymedic::kms {
@@ -59,11 +61,14 @@ struct Statement {
   };
 
   Kind kind;
-  std::string key;
-  std::string detail;
+  absl::string_view key, detail;
   int64_t number = 0;
 
-  auto operator<=>(const Statement&) const = default;
+  friend bool operator==(const Statement&, const Statement&) = default;
+  friend bool operator<(const Statement& a, const Statement& b) {
+    return std::tie(a.kind, a.key, a.detail, a.number) <
+           std::tie(b.kind, b.key, b.detail, b.number);
+  }
 
   bool OfTarget() const { return kind >= kReaching && kind <= kUnanswered; }
   bool OfZone() const { return kind >= kServed && kind <= kZoneCount; }
@@ -71,14 +76,32 @@ struct Statement {
   bool OfIdentity() const { return kind <= kHost; }
 };
 
-// Sorted. What counts answers stands there once for each answer, all else once. A client's fit in
-// place: glibc tidies up its whole heap for each piece of more than a kilobyte.
-using Statements = absl::InlinedVector<Statement, 24>;
-Statements StatementsOf(const MachineState& machine);
+// What one machine says, with the words that its statements point to. Sorted. What counts answers
+// stands there once for each answer, all else once. A client's need no heap.
+class Statements {
+ public:
+  Statements() = default;  // says nothing
+  explicit Statements(const MachineState& machine) { Speak(machine); }
+  Statements(const Statements&) = delete;
+  Statements& operator=(const Statements&) = delete;
+
+  void Speak(const MachineState& machine);
+  const Statement* begin() const { return said_.data(); }
+  const Statement* end() const { return said_.data() + said_.size(); }
+
+ private:
+  class Speaker;
+  absl::string_view Keep(absl::string_view words);
+
+  std::array<char, 1024> room_;
+  std::pmr::monotonic_buffer_resource words_{room_.data(), room_.size()};
+  absl::InlinedVector<Statement, 24> said_;
+};
 
 enum class Wire { kAdd, kRemove };
-// Of the machine `id`, in or out of the index; one way for both, so that nothing stays behind.
-void Put(Estate::Index& index, const std::string& id, const Statement& statement, Wire wire);
+// Of the machine `id`, its key in `machines`, in or out of the index; one way for both, so that
+// nothing stays behind.
+void Put(Estate::Index& index, absl::string_view id, const Statement& statement, Wire wire);
 
 }  // namespace keymedic::kms
 
