@@ -234,16 +234,12 @@ Capture OneLog(std::string kind, size_t bytes, const std::string& head, const st
                std::string (*write)(const Event&, size_t)) {
   std::string file = head;
   for (size_t i = 0; file.size() < bytes; ++i) file += write(EventAt(i), i);
-  return {std::move(kind), {file + tail}, 1};
+  return {std::move(kind), file + tail, 1};
 }
 
 Capture Reports(size_t bytes) {
-  constexpr size_t kInOneFile = 500;
-  Capture capture{"dlv", {}, 0};
-  for (size_t size = 0; size < bytes; size += capture.files.back().size()) {
-    std::string& file = capture.files.emplace_back();
-    for (size_t i = 0; i < kInOneFile; ++i) file += Report(capture.machines++);
-  }
+  Capture capture{"dlv", "", 0};
+  while (capture.file.size() < bytes) capture.file += Report(capture.machines++);
   return capture;
 }
 

@@ -2,7 +2,7 @@
 //
 // Captures as large as people bring them: an Application log of thousands of foreign events with a
 // few of the licensing service, in each form in which Windows exports it, and one file with the
-// reports of hundreds of machines. The same arguments give the same bytes.
+// reports of thousands of machines. The same arguments give the same bytes.
 #ifndef KEYMEDIC_BENCH_DIAGNOSIS_CAPTURES_H_
 #define KEYMEDIC_BENCH_DIAGNOSIS_CAPTURES_H_
 
@@ -13,8 +13,8 @@ namespace keymedic::bench {
 
 struct Capture {
   std::string kind;  // "text", "xml", …
-  std::vector<std::string> files;
-  size_t machines = 0;  // that its files show, each file's its own
+  std::string file;
+  size_t machines = 0;  // that the file shows
 };
 
 std::vector<Capture> LargeCaptures(size_t bytes_each);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
+#include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "bench/diagnosis/benches.h"
@@ -12,6 +15,9 @@
 namespace keymedic::bench {
 namespace {
 
+constexpr int kRounds = 3;
+constexpr size_t kGrowth = 16;  // how many times larger the large capture is than the small one
+
 // What nobody who reads lines can do without: each byte is looked at once.
 size_t CountLines(absl::string_view text) {
   size_t lines = 0;
@@ -22,35 +28,46 @@ size_t CountLines(absl::string_view text) {
   return lines;
 }
 
+// Seconds from the bytes to the machines, of which there must be as many as the capture shows.
+absl::StatusOr<double> TimeToRead(const Capture& capture) {
+  size_t machines = 0;
+  const double seconds = BestOf(kRounds, [&] {
+    kms::CaptureSet set;
+    set.Add("capture", capture.file);
+    machines = set.Machines().size();
+  });
+  if (machines == capture.machines) return seconds;
+  return absl::InternalError(absl::StrCat("readers_", capture.kind, ": ", machines,
+                                          " machines were read of ", capture.machines));
+}
+
 }  // namespace
 
 absl::Status BenchReaders(size_t megabytes, const std::string& kind) {
-  constexpr int kRounds = 3;
+  const std::vector<Capture> small = LargeCaptures((megabytes << 20) / kGrowth);
+  const std::vector<Capture> large = LargeCaptures(megabytes << 20);
   absl::Status wrong;
-  for (const Capture& capture : LargeCaptures(megabytes << 20)) {
+  for (size_t i = 0; i < large.size(); ++i) {
+    const Capture& capture = large[i];
     if (!kind.empty() && kind != capture.kind) continue;
-    size_t bytes = 0, lines = 0, machines = 0;
-    for (const std::string& file : capture.files) bytes += file.size();
-    const double floor = BestOf(kRounds, [&] {
-      lines = 0;
-      for (const std::string& file : capture.files) lines += CountLines(file);
-    });
-    const double value = BestOf(kRounds, [&] {
-      machines = 0;
-      for (const std::string& file : capture.files) {
-        kms::CaptureSet set;
-        set.Add("capture", file);
-        machines += set.Machines().size();
-      }
-    });
-    if (machines != capture.machines || lines == 0) {
-      wrong.Update(absl::InternalError(absl::StrCat("readers_", capture.kind, ": ", machines,
-                                                    " machines were read of ", capture.machines)));
+    size_t lines = 0;
+    const double floor = BestOf(kRounds, [&] { lines = CountLines(capture.file); });
+    const auto value = TimeToRead(capture), of_small = TimeToRead(small[i]);
+    if (!value.ok() || !of_small.ok() || lines == 0) {
+      wrong.Update(value.status());
+      wrong.Update(of_small.status());
       continue;
     }
-    const double megabyte = static_cast<double>(bytes) / 1e6;
-    PrintFigure(absl::StrCat("readers_", capture.kind), megabyte / value, "MB/s", megabyte / floor,
-                bytes);
+    const auto speed = [](const Capture& read, double seconds) {
+      return static_cast<double>(read.file.size()) / 1e6 / seconds;
+    };
+    const std::string name = absl::StrCat("readers_", capture.kind);
+    PrintFigure(name, speed(capture, *value), "MB/s", speed(capture, floor), capture.file.size());
+    const auto nanoseconds = [&](const Capture& read, double seconds) {
+      return 1e3 / speed(read, seconds);
+    };
+    PrintFigure(absl::StrCat(name, "_growth"), nanoseconds(capture, *value), "ns/byte",
+                nanoseconds(small[i], *of_small), capture.file.size());
   }
   return wrong;
 }

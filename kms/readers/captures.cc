@@ -2,6 +2,7 @@
 #include "kms/readers/captures.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -109,6 +110,12 @@ bool IsSameMachine(const MachineState& captured, const MachineState& whole) {
          captured.client->client_machine_id() == whole.client->client_machine_id();
 }
 
+template <typename T>
+void MoveTo(std::vector<T>& all, std::vector<T>& more) {
+  if (all.empty()) return all.swap(more);
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
 // What the machine itself told goes before what somebody captured of it.
 void FillIn(MachineState& whole, MachineState& captured) {
   MoveSections(whole, captured);
@@ -137,8 +144,8 @@ bool CaptureSet::Add(absl::string_view file, absl::string_view content, bool ask
     Refuse(file, std::move(reason), asked_for);
     return false;
   }
-  std::move(sink.pieces().begin(), sink.pieces().end(), std::back_inserter(pieces_));
-  std::move(sink.unread().begin(), sink.unread().end(), std::back_inserter(unread_));
+  MoveTo(pieces_, sink.pieces());
+  MoveTo(unread_, sink.unread());
   return true;
 }
 
@@ -175,13 +182,15 @@ std::vector<readers::Machine> CaptureSet::Join(std::optional<absl::Time> now) co
     }
     machines.push_back(std::move(machine));
   }
-  std::move(captured.begin(), captured.end(), std::back_inserter(machines));
+  MoveTo(machines, captured);
   return machines;
 }
 
 std::vector<MachineState> CaptureSet::Machines() const {
+  std::vector<readers::Machine> machines = Join(std::nullopt);
   std::vector<MachineState> states;
-  for (readers::Machine& machine : Join(std::nullopt)) states.push_back(std::move(machine.state));
+  states.reserve(machines.size());
+  for (readers::Machine& machine : machines) states.push_back(std::move(machine.state));
   return states;
 }
 

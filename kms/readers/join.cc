@@ -20,7 +20,7 @@ constexpr int64_t kActivationMinutes = 180 * 24 * 60;
 // Pieces that are one machine's; its identity so far.
 struct Node {
   std::vector<const Piece*> pieces;
-  std::set<std::string> files;
+  std::set<absl::string_view> files;
   Role role = Role::kUnknown;
   std::string computer;    // as written; empty: not known
   std::string short_name;  // of the computer
@@ -95,6 +95,14 @@ bool ReportsDiffer(const Node& a, const Node& b) {
   return false;
 }
 
+// Of one client machine id: each name is another machine (by name they are joined already), and so
+// is each report in one file.
+std::string Lot(const Node& node) {
+  if (!node.computer.empty()) return "named";
+  const bool in_one_file = node.report && node.files.size() == 1;
+  return in_one_file ? absl::StrCat("in ", *node.files.begin()) : "";
+}
+
 class Joiner {
  public:
   explicit Joiner(const std::vector<Piece>& pieces) {
@@ -103,12 +111,13 @@ class Joiner {
 
   std::vector<Node> Join() {
     MergeWhere([](const Node& node) { return node.short_name; },
+               [](const Node&) { return std::string(); },
                [](const Node&, const Node&) { return true; });
-    MergeWhere([](const Node& node) { return node.cmid; },
+    MergeWhere([](const Node& node) { return node.cmid; }, &Lot,
                [](const Node& a, const Node& b) {
                  const bool one_file = a.files == b.files;
-                 return !NamesDiffer(a, b) && !ReportsDiffer(a, b) &&
-                        !(one_file && a.report && b.report);
+                 return !NamesDiffer(a, b) && !(one_file && a.report && b.report) &&
+                        !ReportsDiffer(a, b);
                });
     MergeLeftovers();
     AttachNames();
@@ -119,9 +128,10 @@ class Joiner {
   using Key = std::tuple<std::string, int, Role, std::string>;
 
   void Place(const Piece& piece);
-  // Nodes with the same value of `key`, if it has one and `same` agrees.
-  template <typename KeyOf, typename Same>
-  void MergeWhere(KeyOf key, Same same);
+  // Nodes with the same value of `key`, if it has one and `same` agrees. Those of one `lot` never
+  // do, so they are not compared: a thousand clones show one id.
+  template <typename KeyOf, typename LotOf, typename Same>
+  void MergeWhere(KeyOf key, LotOf lot, Same same);
   void MergeLeftovers();
   void AttachNames();
 
@@ -162,7 +172,6 @@ void Joiner::Place(const Piece& piece) {
       added = false;
     }
   }
-  if (added) nodes_.emplace_back();
   Node single;
   single.pieces = {&piece};
   single.files = {piece.file};
@@ -171,7 +180,11 @@ void Joiner::Place(const Piece& piece) {
   single.short_name = computer;
   single.cmid = CmidOf(piece);
   single.report = report;
-  Absorb(nodes_[found->second], single);
+  if (added) {
+    nodes_.push_back(std::move(single));
+  } else {
+    Absorb(nodes_[found->second], single);
+  }
   if (report && role == Role::kHost && !host_reports_.contains(section)) {
     host_reports_[section] = found->second;
     const auto client = by_key_.find(Key{piece.file, piece.section, Role::kClient, computer});
@@ -183,18 +196,25 @@ void Joiner::Place(const Piece& piece) {
   }
 }
 
-template <typename KeyOf, typename Same>
-void Joiner::MergeWhere(KeyOf key, Same same) {
-  std::map<std::string, std::vector<size_t>> groups;
+template <typename KeyOf, typename LotOf, typename Same>
+void Joiner::MergeWhere(KeyOf key, LotOf lot, Same same) {
+  using Lots = std::map<std::string, std::vector<size_t>>;
+  std::map<std::string, Lots> groups;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].pieces.empty() || key(nodes_[i]).empty()) continue;
-    std::vector<size_t>& group = groups[key(nodes_[i])];
-    const auto first = std::find_if(group.begin(), group.end(),
-                                    [&](size_t k) { return same(nodes_[k], nodes_[i]); });
-    if (first == group.end()) {
-      group.push_back(i);
+    Lots& lots = groups[key(nodes_[i])];
+    const std::string own = lot(nodes_[i]);
+    size_t first = i;
+    for (const auto& [name, members] : lots) {
+      if (!own.empty() && name == own) continue;
+      const auto found = std::find_if(members.begin(), members.end(),
+                                      [&](size_t k) { return same(nodes_[k], nodes_[i]); });
+      if (found != members.end()) first = std::min(first, *found);
+    }
+    if (first == i) {
+      lots[own].push_back(i);
     } else {
-      Absorb(nodes_[*first], nodes_[i]);
+      Absorb(nodes_[first], nodes_[i]);
       nodes_[i].pieces.clear();
     }
   }
@@ -219,31 +239,28 @@ void Joiner::MergeLeftovers() {
 }
 
 void Joiner::AttachNames() {
+  std::map<absl::string_view, std::vector<size_t>> by_file;
+  std::map<std::string, std::vector<size_t>> by_name;
+  std::vector<size_t> all;  // clients, as those above
+  const auto index = [&](size_t i) {
+    if (nodes_[i].role == Role::kHost) return;
+    by_name[nodes_[i].short_name].push_back(i);
+    for (const absl::string_view file : nodes_[i].files) by_file[file].push_back(i);
+    all.push_back(i);
+  };
+  for (size_t i = 0; i < nodes_.size(); ++i) index(i);
   for (const Piece* piece : names_) {
-    std::vector<Node*> clients;
-    const auto collect = [&](auto wanted) {
-      if (!clients.empty()) return;
-      for (Node& node : nodes_) {
-        if (node.role != Role::kHost && wanted(node)) clients.push_back(&node);
-      }
-    };
-    const std::string short_name = ShortName(piece->computer);
-    collect([&](const Node& node) {
-      return !piece->computer.empty() && node.short_name == short_name;
-    });
-    if (piece->computer.empty()) {
-      collect([&](const Node& node) { return node.files.contains(piece->file); });
-      collect([](const Node&) { return true; });
-    }
-    if (clients.empty()) {
+    const std::string name = ShortName(piece->computer);
+    const std::vector<size_t>& own = name.empty() ? by_file[piece->file] : by_name[name];
+    if (own.empty() && (!name.empty() || all.empty())) {
       Node& alone = nodes_.emplace_back();
       alone.computer = piece->computer;
-      alone.short_name = short_name;
+      alone.short_name = name;
       alone.role = Role::kClient;
       alone.files = {piece->file};
-      clients.push_back(&alone);
+      index(nodes_.size() - 1);
     }
-    for (Node* node : clients) node->pieces.push_back(piece);
+    for (size_t client : own.empty() ? all : own) nodes_[client].pieces.push_back(piece);
   }
 }
 
@@ -334,27 +351,36 @@ Machine Build(const Node& node, std::optional<absl::Time> now) {
   return machine;
 }
 
-// A host without a name is the one that its client names, if an id shows that they met.
-std::string NameByClients(const Machine& host, const std::vector<Machine>& machines) {
-  std::set<std::string> names;
+using Names = std::set<std::string>;
+
+// The hosts that clients asked, by the id that they showed.
+std::map<absl::string_view, Names> HostsByClientId(const std::vector<Machine>& machines) {
+  std::map<absl::string_view, Names> hosts;
+  for (const Machine& machine : machines) {
+    if (!machine.state.client) continue;
+    for (const auto& attempt : machine.state.client->attempts()) {
+      if (attempt.client_machine_id().empty() || attempt.host().empty()) continue;
+      hosts[attempt.client_machine_id()].insert(attempt.host());
+    }
+  }
+  return hosts;
+}
+
+// A host without a name is the one that its clients name, if an id shows that they met.
+std::string NameByClients(const Machine& host,
+                          const std::map<absl::string_view, Names>& hosts_by_client_id) {
+  Names names;
   if (!host.state.host) return "";
   for (const auto& request : host.state.host->requests()) {
-    for (const Machine& machine : machines) {
-      if (!machine.state.client) continue;
-      for (const auto& attempt : machine.state.client->attempts()) {
-        if (attempt.client_machine_id() == request.client_machine_id() &&
-            !request.client_machine_id().empty() && !attempt.host().empty()) {
-          names.insert(attempt.host());
-        }
-      }
-    }
+    const auto known = hosts_by_client_id.find(request.client_machine_id());
+    if (known != hosts_by_client_id.end()) names.insert(known->second.begin(), known->second.end());
   }
   return names.size() == 1 ? *names.begin() : "";
 }
 
 // The hosts that all evidence together names: SRV records, and what clients use.
-std::set<std::string> NamedHosts(const std::vector<Machine>& machines) {
-  std::set<std::string> names;
+Names NamedHosts(const std::vector<Machine>& machines) {
+  Names names;
   for (const Machine& machine : machines) {
     if (machine.state.names) {
       for (const v1::SrvAnswer& answer : machine.state.names->answers()) {
@@ -376,31 +402,33 @@ std::set<std::string> NamedHosts(const std::vector<Machine>& machines) {
 // slmgr never prints the machine's own name. If the evidence has one host and names one, they are
 // the same. A host that is named in short has the domain of the record that names it.
 void NameHosts(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
-  const std::set<std::string> named = NamedHosts(machines);
+  const Names named = NamedHosts(machines);
+  std::map<absl::string_view, absl::string_view> domains;  // by short name
+  for (const absl::string_view name : named) {
+    const size_t dot = name.find('.');
+    if (dot != absl::string_view::npos) domains[name.substr(0, dot)] = name.substr(dot + 1);
+  }
+  const auto hosts_by_client_id = HostsByClientId(machines);
   const auto is_host = [](const Node& node) { return node.role == Role::kHost; };
   const bool one_host = std::count_if(nodes.begin(), nodes.end(), is_host) == 1;
   for (size_t i = 0; i < machines.size(); ++i) {
     if (!is_host(nodes[i])) continue;
     MachineState& state = machines[i].state;
     state.name = nodes[i].computer;
-    if (state.name.empty()) state.name = NameByClients(machines[i], machines);
+    if (state.name.empty()) state.name = NameByClients(machines[i], hosts_by_client_id);
     if (state.name.empty() && one_host && named.size() == 1 &&
         CloudOfHost(*named.begin()).empty()) {
       state.name = *named.begin();
     }
     if (!state.os || !state.os->dns_domain().empty()) continue;
-    for (const std::string& name : named) {
-      const size_t dot = name.find('.');
-      if (dot != std::string::npos && name.substr(0, dot) == Lower(state.os->computer_name())) {
-        state.os->set_dns_domain(name.substr(dot + 1));
-      }
-    }
+    const auto domain = domains.find(Lower(state.os->computer_name()));
+    if (domain != domains.end()) state.os->set_dns_domain(std::string(domain->second));
   }
 }
 
 void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
   NameHosts(nodes, machines);
-  std::map<std::string, int> per_file;
+  std::map<absl::string_view, int> per_file;
   for (const Node& node : nodes) ++per_file[*node.files.begin()];
   std::set<std::string> taken;
   std::map<std::string, int> numbers;  // the last one given, by name
@@ -408,7 +436,7 @@ void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines
     MachineState& state = machines[i].state;
     if (state.name.empty()) state.name = nodes[i].computer;
     if (state.name.empty()) {
-      std::string file = *nodes[i].files.begin();
+      absl::string_view file = *nodes[i].files.begin();
       file = file == "-" ? "standard input" : file.substr(file.find_last_of("/\\") + 1);
       const bool several = per_file[*nodes[i].files.begin()] > 1;
       const absl::string_view role = nodes[i].role == Role::kHost ? " (host)" : " (client)";
@@ -429,6 +457,7 @@ void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines
 std::vector<Machine> JoinPieces(const std::vector<Piece>& pieces, std::optional<absl::Time> now) {
   const std::vector<Node> nodes = Joiner(pieces).Join();
   std::vector<Machine> machines;
+  machines.reserve(nodes.size());
   for (const Node& node : nodes) machines.push_back(Build(node, now));
   NameMachines(nodes, machines);
   return machines;

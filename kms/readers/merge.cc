@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/readers/merge.h"
 
-#include <algorithm>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -13,19 +14,20 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 // Settings and identities: they change only when somebody changes them.
-constexpr absl::string_view kLasting[] = {"kms_client.client_machine_id",
-                                          "kms_client.registered_host",
-                                          "kms_client.registered_port",
-                                          "kms_client.lookup_domain",
-                                          "kms_client.host_caching",
-                                          "kms_client.activation_type",
-                                          "kms_host.enabled",
-                                          "kms_host.listening_port",
-                                          "kms_host.dns_publishing",
-                                          "kms_host.low_priority"};
-
-bool IsLasting(absl::string_view fact) {
-  return std::find(std::begin(kLasting), std::end(kLasting), fact) != std::end(kLasting);
+bool IsLasting(const FieldDescriptor* field) {
+  static const auto* const kLasting = [] {
+    auto* fields = new absl::flat_hash_set<const FieldDescriptor*>;
+    const auto add = [&](const auto* section, std::initializer_list<const char*> names) {
+      for (const char* name : names) fields->insert(section->FindFieldByName(name));
+    };
+    add(v1::KmsClientSection::descriptor(),
+        {"client_machine_id", "registered_host", "registered_port", "lookup_domain", "host_caching",
+         "activation_type"});
+    add(v1::KmsHostSection::descriptor(),
+        {"enabled", "listening_port", "dns_publishing", "low_priority"});
+    return fields;
+  }();
+  return kLasting->contains(field);
 }
 
 enum class Order { kNewer, kOlder, kUnknown };
@@ -118,26 +120,26 @@ bool IsReport(const v1::Product& product) { return product.status() != 0; }
 
 }  // namespace
 
-void Merger::Contradict(const std::string& fact, std::string one, std::string other,
-                        const Piece& piece) {
-  Fact& known = facts_[fact];
+void Merger::Contradict(const FieldDescriptor* field, absl::string_view section, std::string one,
+                        std::string other, const Piece& piece) {
+  Fact& known = facts_[field];
   if (std::exchange(known.contested, true)) return;
   const auto source = [](const Piece& p) { return absl::StrCat(p.file, ":", p.line); };
-  state_.contradictions.push_back(
-      {fact, std::move(one), source(*known.from), std::move(other), source(piece)});
+  state_.contradictions.push_back({absl::StrCat(section, ".", field->name()), std::move(one),
+                                   source(*known.from), std::move(other), source(piece)});
 }
 
-void Merger::AddFields(const Message& from, const std::string& section, const Piece& piece,
+void Merger::AddFields(const Message& from, absl::string_view section, const Piece& piece,
                        Message& into) {
   std::vector<const FieldDescriptor*> fields;
   from.GetReflection()->ListFields(from, &fields);
   for (const FieldDescriptor* field : fields) {
+    if (field->message_type() == v1::Product::descriptor()) continue;  // AddProduct's
     if (field->is_repeated()) {
       CopyField(from, field, into);
       continue;
     }
-    const std::string fact = absl::StrCat(section, field->name());
-    Fact& known = facts_[fact];
+    Fact& known = facts_[field];
     const bool first = known.from == nullptr;
     const bool same = !first && TextOf(from, field) == TextOf(into, field);
     // Office has a host of its own; what is said of Windows counts.
@@ -146,8 +148,8 @@ void Merger::AddFields(const Message& from, const std::string& section, const Pi
     } else if (!first && !same) {
       const Order order = OrderOf(piece, *known.from);
       if (order == Order::kOlder) continue;
-      if (order == Order::kUnknown && IsLasting(fact)) {
-        Contradict(fact, TextOf(into, field), TextOf(from, field), piece);
+      if (order == Order::kUnknown && IsLasting(field)) {
+        Contradict(field, section, TextOf(into, field), TextOf(from, field), piece);
         continue;
       }
     }
@@ -187,24 +189,25 @@ void Merger::AddProduct(const v1::Product& product, int64_t minutes, const Piece
                        old.channel() != product.channel();
   if (order == Order::kUnknown && differs) {
     const std::string name = product.has_name() ? product.name() : old.name();
-    const auto contest = [&](absl::string_view field, std::string one, std::string other) {
-      const std::string fact = absl::StrCat("licensing.", field);
-      if (one == other || one.empty() || other.empty()) return;
-      facts_[fact].from = products_from_[same];
-      Contradict(fact, std::move(one), std::move(other), piece);
+    const auto contest = [&](int number, std::string one, std::string other) {
+      const FieldDescriptor* field = v1::Product::descriptor()->FindFieldByNumber(number);
+      if (one != other && !one.empty() && !other.empty()) {
+        facts_[field].from = products_from_[same];
+        Contradict(field, "licensing", std::move(one), std::move(other), piece);
+      }
+      return facts_[field].contested;
     };
-    contest("status", v1::LicenseStatus_Name(old.status()),
-            v1::LicenseStatus_Name(product.status()));
-    contest("partial_key", old.partial_key(), product.partial_key());
-    contest("channel", old.channel(), product.channel());
-    if (facts_["licensing.status"].contested) {
+    if (contest(v1::Product::kStatusFieldNumber, v1::LicenseStatus_Name(old.status()),
+                v1::LicenseStatus_Name(product.status()))) {
       old.clear_status();
       old.clear_status_reason();
       old.clear_permanent();
       minutes_[same] = -1;
     }
-    if (facts_["licensing.partial_key"].contested) old.clear_partial_key();
-    if (facts_["licensing.channel"].contested) {
+    if (contest(v1::Product::kPartialKeyFieldNumber, old.partial_key(), product.partial_key())) {
+      old.clear_partial_key();
+    }
+    if (contest(v1::Product::kChannelFieldNumber, old.channel(), product.channel())) {
       old.clear_channel();
       old.clear_description();
       old.clear_key_channel();
@@ -224,9 +227,7 @@ void Merger::AddProduct(const v1::Product& product, int64_t minutes, const Piece
 void Merger::AddProducts(const Piece& piece) {
   if (!piece.state.licensing) return;
   if (!state_.licensing) state_.licensing.emplace();
-  v1::LicensingSection rest = *piece.state.licensing;
-  rest.clear_products();
-  AddFields(rest, "licensing.", piece, *state_.licensing);
+  AddFields(*piece.state.licensing, "licensing", piece, *state_.licensing);
   for (int i = 0; i < piece.state.licensing->products_size(); ++i) {
     AddProduct(piece.state.licensing->products(i), piece.minutes_left[i], piece);
   }
@@ -234,29 +235,28 @@ void Merger::AddProducts(const Piece& piece) {
 
 void Merger::Add(const Piece& piece) {
   AddProducts(piece);
-  const auto add = [&](const auto& from, const std::string& section, auto& into) {
+  const auto add = [&](const auto& from, absl::string_view section, auto& into) {
     if (!from) return;
     if (!into) into.emplace();
     AddFields(*from, section, piece, *into);
   };
-  add(piece.state.os, "os.", state_.os);
-  add(piece.state.client, "kms_client.", state_.client);
-  add(piece.state.host, "kms_host.", state_.host);
-  add(piece.state.names, "names.", state_.names);
+  add(piece.state.os, "os", state_.os);
+  add(piece.state.client, "kms_client", state_.client);
+  add(piece.state.host, "kms_host", state_.host);
+  add(piece.state.names, "names", state_.names);
 }
 
-void Merger::RemoveContested(const std::string& section, Message& message) {
-  for (const auto& [fact, known] : facts_) {
-    if (!known.contested || !absl::StartsWith(fact, section)) continue;
-    const FieldDescriptor* field =
-        message.GetDescriptor()->FindFieldByName(fact.substr(section.size()));
-    if (field != nullptr) message.GetReflection()->ClearField(&message, field);
+void Merger::RemoveContested(Message& message) {
+  for (const auto& [field, known] : facts_) {
+    if (known.contested && field->containing_type() == message.GetDescriptor()) {
+      message.GetReflection()->ClearField(&message, field);
+    }
   }
 }
 
 void Merger::Finish() {
-  if (state_.client) RemoveContested("kms_client.", *state_.client);
-  if (state_.host) RemoveContested("kms_host.", *state_.host);
+  if (state_.client) RemoveContested(*state_.client);
+  if (state_.host) RemoveContested(*state_.host);
 }
 
 }  // namespace keymedic::kms::readers

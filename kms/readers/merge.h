@@ -6,10 +6,10 @@
 #ifndef KEYMEDIC_KMS_READERS_MERGE_H_
 #define KEYMEDIC_KMS_READERS_MERGE_H_
 
-#include <map>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "google/protobuf/message.h"
 #include "kms/readers/piece.h"
 
@@ -33,14 +33,15 @@ class Merger {
 
   void AddProducts(const Piece& piece);
   void AddProduct(const v1::Product& product, int64_t minutes, const Piece& piece);
-  // `section` names the facts: "kms_client.".
-  void AddFields(const google::protobuf::Message& from, const std::string& section,
+  // `section` names the facts: "kms_client".
+  void AddFields(const google::protobuf::Message& from, absl::string_view section,
                  const Piece& piece, google::protobuf::Message& into);
-  void Contradict(const std::string& fact, std::string one, std::string other, const Piece& piece);
-  void RemoveContested(const std::string& section, google::protobuf::Message& message);
+  void Contradict(const google::protobuf::FieldDescriptor* field, absl::string_view section,
+                  std::string one, std::string other, const Piece& piece);
+  void RemoveContested(google::protobuf::Message& message);
 
   MachineState& state_;
-  std::map<std::string, Fact> facts_;
+  absl::flat_hash_map<const google::protobuf::FieldDescriptor*, Fact> facts_;
   std::vector<int64_t> minutes_;
   std::vector<const Piece*> products_from_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/readers/piece.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -8,6 +9,15 @@
 #include "absl/strings/str_cat.h"
 
 namespace keymedic::kms::readers {
+namespace {
+
+bool IsWindows(const v1::Product& product) {
+  return absl::StartsWith(product.application_id(), "55c92734-") ||
+         absl::StartsWith(product.description(), "Windows") ||
+         absl::StartsWith(product.name(), "Windows");
+}
+
+}  // namespace
 
 void Sink::TellFull(uint32_t line) {
   if (!full_) {
@@ -63,10 +73,10 @@ void Sink::Heading(Role role, absl::string_view computer, bool another) {
     section_ = known->second;
   } else {
     // The first heading may come after pieces of the machine that it names.
-    bool adopt = !another && named_sections_.empty();
-    for (const Piece& piece : pieces_) {
-      adopt = adopt && computer.empty() && (piece.role == role || piece.role == Role::kUnknown);
-    }
+    const bool adopt = !another && named_sections_.empty() && computer.empty() &&
+                       std::all_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) {
+                         return piece.role == role || piece.role == Role::kUnknown;
+                       });
     section_ = adopt ? 0 : sections_++;
     named_sections_[key] = section_;
   }
@@ -94,51 +104,58 @@ void Sink::NextMachine() {
   computer_.clear();
 }
 
-bool Sink::IsReportedAgain(const Piece& newer) const {
+const Sink::Reported& Sink::ReportedHere() {
+  for (; looked_ < pieces_.size(); ++looked_) {
+    const Piece& piece = pieces_[looked_];
+    Reported& reported = reported_[piece.section];
+    if (!piece.state.licensing) {
+      reported.command_since =
+          reported.command_since || (piece.state.client && !piece.state.client->attempts().empty());
+      continue;
+    }
+    for (const v1::Product& product : piece.state.licensing->products()) {
+      reported.newest = looked_;
+      reported.command_since = false;
+      if (product.is_addon()) continue;
+      reported.windows = reported.windows || IsWindows(product);
+      if (product.has_activation_id()) {
+        reported_products_.emplace(piece.section, product.activation_id());
+      }
+    }
+  }
+  return reported_[section_];
+}
+
+bool Sink::IsReportedAgain(const Piece& newer) {
   const auto agree = [](absl::string_view a, absl::string_view b, bool& known) {
     known = known || (!a.empty() && a == b);
     return a.empty() || b.empty() || a == b;
   };
-  if (!newer.state.licensing || newer.state.licensing->products().empty()) return false;
-  const v1::Product& product = newer.state.licensing->products(0);
-  bool command_between = false;
-  for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
-    if (piece->section != section_) continue;
-    command_between = command_between || (piece->state.client && !piece->state.licensing &&
-                                          !piece->state.client->attempts().empty());
-    if (!piece->state.licensing || piece->state.licensing->products().empty()) continue;
-    const v1::Product& other = piece->state.licensing->products(0);
-    bool known = false, unused = false;
-    const bool client = piece->state.client && newer.state.client;
-    if (!agree(product.extended_pid(), other.extended_pid(), known) ||
-        !agree(product.activation_id(), other.activation_id(), unused) ||
-        (client && !agree(newer.state.client->client_machine_id(),
-                          piece->state.client->client_machine_id(), known))) {
-      return false;
-    }
-    if (!computer_.empty()) return true;
-    const bool later = piece->taken_at && newer.taken_at && *piece->taken_at != *newer.taken_at;
-    return known && (later || command_between);
+  const Reported& reported = ReportedHere();
+  if (!reported.newest || !newer.state.licensing || newer.state.licensing->products().empty()) {
+    return false;
   }
-  return false;
+  const Piece& older = pieces_[*reported.newest];
+  const v1::Product& product = newer.state.licensing->products(0);
+  const v1::Product& other = older.state.licensing->products(0);
+  bool known = false, unused = false;
+  const bool client = older.state.client && newer.state.client;
+  if (!agree(product.extended_pid(), other.extended_pid(), known) ||
+      !agree(product.activation_id(), other.activation_id(), unused) ||
+      (client && !agree(newer.state.client->client_machine_id(),
+                        older.state.client->client_machine_id(), known))) {
+    return false;
+  }
+  if (!computer_.empty()) return true;
+  const bool later = older.taken_at && newer.taken_at && *older.taken_at != *newer.taken_at;
+  return known && (later || reported.command_since);
 }
 
-bool Sink::HasRivalOf(const v1::Product& product) const {
-  const auto is_windows = [](const v1::Product& p) {
-    return absl::StartsWith(p.application_id(), "55c92734-") ||
-           absl::StartsWith(p.description(), "Windows") || absl::StartsWith(p.name(), "Windows");
-  };
-  for (const Piece& piece : pieces_) {
-    if (piece.section != section_ || !piece.state.licensing) continue;
-    for (const v1::Product& other : piece.state.licensing->products()) {
-      if (other.is_addon()) continue;
-      if (is_windows(other) && is_windows(product)) return true;
-      if (product.has_activation_id() && other.activation_id() == product.activation_id()) {
-        return true;
-      }
-    }
-  }
-  return false;
+bool Sink::HasRivalOf(const v1::Product& product) {
+  const Reported& reported = ReportedHere();
+  return (reported.windows && IsWindows(product)) ||
+         (product.has_activation_id() &&
+          reported_products_.contains(std::pair(section_, product.activation_id())));
 }
 
 }  // namespace keymedic::kms::readers

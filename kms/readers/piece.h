@@ -9,8 +9,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keymedic/v1/event.pb.h"
@@ -57,10 +60,10 @@ class Sink {
   void NextMachine();
   // Has the present machine been reported with this product, or with another as its Windows? One
   // machine has one of each, so the report at hand is another machine's.
-  bool HasRivalOf(const v1::Product& product) const;
+  bool HasRivalOf(const v1::Product& product);
   // Is that other report an older one of the same machine? Their ids agree, and a command or time
   // lies between them. `newer` holds what the report at hand says.
-  bool IsReportedAgain(const Piece& newer) const;
+  bool IsReportedAgain(const Piece& newer);
 
   std::vector<Piece>& pieces() { return pieces_; }
   std::vector<v1::Unread>& unread() { return unread_; }
@@ -68,10 +71,18 @@ class Sink {
  private:
   // Of one file. What is more is left out, and that is said.
   static constexpr size_t kMaxUnread = 100;
-  static constexpr size_t kMaxPieces = 2000;
+  static constexpr size_t kMaxPieces = 50'000;
   static constexpr size_t kMaxEvents = 200'000;
 
+  // The reports of one section, so that they are not looked through again for each further one.
+  struct Reported {
+    bool windows = false;
+    std::optional<size_t> newest;  // piece with a product
+    bool command_since = false;
+  };
+
   void TellFull(uint32_t line);
+  const Reported& ReportedHere();
 
   std::string file_;
   int section_ = 0;
@@ -81,6 +92,10 @@ class Sink {
   std::string computer_;
   std::map<std::string, int> named_sections_;  // by computer, or by role
   std::vector<Piece> pieces_;
+  // By section, of the pieces below `looked_`.
+  absl::flat_hash_map<int, Reported> reported_;
+  absl::flat_hash_set<std::pair<int, std::string>> reported_products_;  // with activation id
+  size_t looked_ = 0;
   size_t events_ = 0;
   bool full_ = false;
   Piece surplus_;

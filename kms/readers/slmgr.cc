@@ -12,22 +12,53 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "kms/readers/headings.h"
 #include "kms/readers/readers.h"
 #include "kms/readers/shapes.h"
 #include "kms/readers/slmgr_report.h"
 
 namespace keymedic::kms::readers {
-bool IsDescription(absl::string_view line) {
-  const auto labelled = SplitLabel(line);
-  if (!labelled) return false;
-  const size_t comma = labelled->value.rfind(", ");
-  const size_t tight = labelled->value.rfind(',');
-  if (comma == absl::string_view::npos && tight == absl::string_view::npos) {
-    return FieldOfLabel(TableKey(labelled->label).view()) == Field::kDescription &&
-           !FindChannel(labelled->value).empty();
+namespace {
+
+// Labels that a report may begin with.
+bool MayBegin(Field field) {
+  switch (field) {
+    case Field::kUnknown:
+    case Field::kIgnored:
+    case Field::kName:
+    case Field::kDescription:
+    case Field::kTrustedTime:
+      return false;
+    default:
+      return true;
   }
-  const size_t at = comma != absl::string_view::npos ? comma + 2 : tight + 1;
-  return !FindChannel(labelled->value.substr(at)).empty();
+}
+
+bool IsDescription(const Labelled& labelled, Field field) {
+  const size_t comma = labelled.value.rfind(',');
+  if (comma == absl::string_view::npos) {
+    return field == Field::kDescription && !FindChannel(labelled.value).empty();
+  }
+  // A comma without a space stands in lists too.
+  const size_t spaced = labelled.value.rfind(", ");
+  const size_t at = spaced != absl::string_view::npos ? spaced : comma;
+  return !FindChannel(labelled.value.substr(at + 1)).empty();
+}
+
+}  // namespace
+
+ReportLine::ReportLine(absl::string_view line) : labelled(SplitLabel(line)) {
+  if (!labelled) return;
+  field = FieldOfLabel(TableKey(labelled->label).view());
+  description = !MayBegin(field) && IsDescription(*labelled, field);
+}
+
+bool ReportLine::IsOwn() const {
+  if (field == Field::kUnknown || field == Field::kName || field == Field::kDescription) {
+    return false;
+  }
+  return !labelled->value.empty() && !IsComment(labelled->label) &&
+         !absl::StartsWith(labelled->value, "---");  // ospp.vbs: "LICENSE STATUS:  ---LICENSED---"
 }
 
 bool IsHostEnabled(absl::string_view line) {
@@ -49,20 +80,19 @@ void SlmgrReport::Before(const Line& line) {
   }
 }
 
-void SlmgrReport::Take(const Line& line) {
+void SlmgrReport::Take(const Line& line, const ReportLine& known) {
   const absl::string_view text = absl::StripAsciiWhitespace(line.text);
   if (text.empty()) {
     if (place_ == Place::kAfterStatus && (client_ || host_)) place_ = Place::kDetails;
     return;
   }
-  const auto labelled = SplitLabel(text);
+  const std::optional<Labelled>& labelled = known.labelled;
   if (!labelled || labelled->value.empty()) {
     SetPlainLine(line);
     return;
   }
-  Field field = FieldOfLabel(TableKey(labelled->label).view());
-  if (IsDescription(text)) field = Field::kDescription;
-  if (IsExpiryMessage(text)) return SetExpiryMessage(line);
+  if (!known.IsOwn() && IsExpiryMessage(text)) return SetExpiryMessage(line);
+  Field field = known.description ? Field::kDescription : known.field;
   if (field == Field::kUnknown) field = FieldByShape(labelled->label, labelled->value);
   if (field == Field::kUnknown) {
     ++strangers_;
@@ -131,7 +161,8 @@ void SlmgrReport::SetPlainLine(const Line& line) {
     any_ = unused_ = true;
     return;
   }
-  const auto enabled = IsEnabledLine(text);
+  // What is said to be enabled has its English name in every language.
+  const auto enabled = HasAny(text, {"KMS", "DNS"}) ? IsEnabledLine(text) : std::nullopt;
   if (IsHostEnabled(text)) {
     any_ = true;
     place_ = Place::kDetails;
@@ -174,61 +205,43 @@ void SlmgrReport::SetExpiryMessage(const Line& line) {
 
 namespace {
 
-bool StartsNewReport(absl::string_view line) {
-  const auto labelled = SplitLabel(line);
-  return labelled && FieldOfLabel(TableKey(labelled->label).view()) == Field::kVersion;
+// Is this line what comes after the report?
+bool IsBehind(const SlmgrReport& report, absl::string_view text, const ReportLine& line,
+              const ReportLine& next) {
+  if (!line.IsOwn() &&
+      (IsBreak(text) || StartsEvent(text) || StartsOspp(text) || StartsNames(text))) {
+    return true;
+  }
+  if (report.any() && line.field == Field::kVersion) return true;
+  if (!report.has_description()) return false;
+  return line.description || (line.labelled && next.description) ||
+         (line.field == Field::kName && report.has_name());
 }
 
 }  // namespace
 
 bool StartsSlmgr(absl::string_view line) {
   if (IsHostEnabled(line) || IsExpiryMessage(line)) return true;
-  const auto labelled = SplitLabel(line);
-  if (!labelled) return false;
-  if (IsDescription(line)) return true;
-  const Field field = FieldOfLabel(TableKey(labelled->label).view());
-  switch (field) {
-    case Field::kUnknown:
-    case Field::kIgnored:
-    case Field::kName:
-    case Field::kDescription:
-    case Field::kTrustedTime:
-      return false;
-    default:
-      return true;
-  }
+  const ReportLine known(line);
+  return known.description || MayBegin(known.field);
 }
 
 size_t ReadSlmgr(const Lines& lines, size_t floor, size_t at, Sink& sink) {
   constexpr size_t kLinesAbove = 4;
   constexpr int kStrangers = 6;
   SlmgrReport reader(sink);
-  if (IsDescription(lines[at].text)) {
+  ReportLine known(lines[at].text);
+  if (known.description) {
     for (size_t i = at - std::min({at, at - floor, kLinesAbove}); i < at; ++i) {
       reader.Before(lines[i]);
     }
   }
-  // Each line is asked as the next one and again as itself.
-  std::pair<size_t, bool> asked{at, true};
-  const auto described = [&](size_t line) {
-    if (asked.first != line) asked = {line, IsDescription(lines[line].text)};
-    return asked.second;
-  };
   size_t i = at;
   for (; i < lines.size() && reader.strangers() < kStrangers; ++i) {
-    const absl::string_view text = lines[i].text;
-    if (i > at) {
-      if (IsBreak(text) || StartsEvent(text) || StartsOspp(text) || StartsNames(text)) break;
-      if (reader.any() && StartsNewReport(text)) break;
-      if (reader.has_description()) {
-        const auto labelled = SplitLabel(text);
-        const bool name =
-            labelled && FieldOfLabel(TableKey(labelled->label).view()) == Field::kName;
-        const bool second = described(i) || (i + 1 < lines.size() && labelled && described(i + 1));
-        if (second || (name && reader.has_name())) break;
-      }
-    }
-    reader.Take(lines[i]);
+    const ReportLine next(i + 1 < lines.size() ? lines[i + 1].text : "");
+    if (i > at && IsBehind(reader, lines[i].text, known, next)) break;
+    reader.Take(lines[i], known);
+    known = next;
   }
   reader.Finish(lines[at].number);
   return reader.any() ? i - at : 0;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kms/readers/piece.h"
+#include "kms/readers/shapes.h"
 #include "kms/readers/slmgr_labels.h"
 #include "kms/readers/text.h"
 
@@ -16,12 +17,25 @@ namespace keymedic::kms::readers {
 // Where in slmgr's order of lines a report has come to.
 enum class Place { kHeader, kStatus, kAfterStatus, kDetails };
 
+// What is to be known of one line, found once: it is asked for as the next line and as the present
+// one.
+struct ReportLine {
+  explicit ReportLine(absl::string_view line);
+  // Its label stands in such reports alone, so that nothing else begins here. Events and DNS
+  // answers have names and descriptions too.
+  bool IsOwn() const;
+
+  std::optional<Labelled> labelled;
+  Field field = Field::kUnknown;  // by its label
+  bool description = false;       // by its channel: that is translated in no language
+};
+
 class SlmgrReport {
  public:
   explicit SlmgrReport(Sink& sink) : sink_(sink) {}
 
   void Before(const Line& line);  // a line above the description: name or version
-  void Take(const Line& line);
+  void Take(const Line& line, const ReportLine& known);
   // The same facts, from a source that names them: see record.h.
   void TakeField(Field field, absl::string_view value, uint32_t line);
   void TakeSwitch(Field field, bool on);
@@ -69,8 +83,6 @@ class SlmgrReport {
   std::optional<v1::KmsHostSection> host_;
 };
 
-// The description line, by its channel: that is translated in no language.
-bool IsDescription(absl::string_view line);
 // A line of slmgr /xpr.
 bool IsExpiryMessage(absl::string_view line);
 bool IsHostEnabled(absl::string_view line);
