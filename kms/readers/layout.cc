@@ -98,15 +98,16 @@ constexpr absl::string_view kLineStarts[] = {
 // Where the lines begin that ran together into this one; empty if it is one line.
 std::vector<size_t> LinesWithin(absl::string_view text) {
   constexpr size_t kFew = 3;
-  std::vector<size_t> starts;
-  for (absl::string_view label : kLineStarts) {
-    for (size_t at = text.find(label); at != kNone; at = text.find(label, at + 1)) {
-      if (at > 0 && text[at - 1] == ' ') starts.push_back(at);
+  std::vector<size_t> starts = {0};
+  for (size_t space = text.find(' '); space != kNone; space = text.find(' ', space + 1)) {
+    const absl::string_view rest = text.substr(space + 1);
+    if (rest.empty() || !absl::ascii_isupper(rest[0])) continue;
+    if (std::any_of(std::begin(kLineStarts), std::end(kLineStarts),
+                    [&](absl::string_view label) { return absl::StartsWith(rest, label); })) {
+      starts.push_back(space + 1);
     }
   }
-  if (starts.size() < kFew) return {};
-  std::sort(starts.begin(), starts.end());
-  starts.insert(starts.begin(), 0);
+  if (starts.size() <= kFew) return {};
   return starts;
 }
 

@@ -10,9 +10,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "base/product_key.h"
+#include "google/protobuf/message.h"
 #include "kms/readers/readers.h"
 
 namespace keymedic::kms::readers {
@@ -27,9 +30,30 @@ inline absl::string_view View(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+inline void RequireNoKey(const std::string& text) {
+  // A name is read in lower case, also one that a key was taken out of.
+  Require(absl::EqualsIgnoreCase(RedactProductKeys(text), text),
+          "no whole product key comes out of a reader");
+}
+
+// Looks at each text as it is: escaped ("\tABCD-…"), the end of an escape is taken for the
+// beginning of a key.
 inline void RequireNoKey(const google::protobuf::Message& message) {
-  const std::string text = message.DebugString();
-  Require(RedactProductKeys(text) == text, "no whole product key comes out of a reader");
+  using google::protobuf::FieldDescriptor;
+  const auto* reflection = message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const bool text = field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    if (!text && field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    const int count = field->is_repeated() ? reflection->FieldSize(message, field) : -1;
+    if (count < 0 && text) RequireNoKey(reflection->GetString(message, field));
+    if (count < 0 && !text) RequireNoKey(reflection->GetMessage(message, field));
+    for (int i = 0; i < count; ++i) {
+      if (text) RequireNoKey(reflection->GetRepeatedString(message, field, i));
+      if (!text) RequireNoKey(reflection->GetRepeatedMessage(message, field, i));
+    }
+  }
 }
 
 inline void RequireNoKeys(Sink& sink) {
