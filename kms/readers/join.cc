@@ -6,6 +6,8 @@
 #include <set>
 #include <tuple>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "kms/events.h"
 #include "kms/readers/merge.h"
@@ -402,6 +404,9 @@ Names NamedHosts(const std::vector<Machine>& machines) {
 // slmgr never prints the machine's own name. If the evidence has one host and names one, they are
 // the same. A host that is named in short has the domain of the record that names it.
 void NameHosts(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
+  const auto is_host = [](const Node& node) { return node.role == Role::kHost; };
+  const auto hosts = std::count_if(nodes.begin(), nodes.end(), is_host);
+  if (hosts == 0) return;
   const Names named = NamedHosts(machines);
   std::map<absl::string_view, absl::string_view> domains;  // by short name
   for (const absl::string_view name : named) {
@@ -409,14 +414,12 @@ void NameHosts(const std::vector<Node>& nodes, std::vector<Machine>& machines) {
     if (dot != absl::string_view::npos) domains[name.substr(0, dot)] = name.substr(dot + 1);
   }
   const auto hosts_by_client_id = HostsByClientId(machines);
-  const auto is_host = [](const Node& node) { return node.role == Role::kHost; };
-  const bool one_host = std::count_if(nodes.begin(), nodes.end(), is_host) == 1;
   for (size_t i = 0; i < machines.size(); ++i) {
     if (!is_host(nodes[i])) continue;
     MachineState& state = machines[i].state;
     state.name = nodes[i].computer;
     if (state.name.empty()) state.name = NameByClients(machines[i], hosts_by_client_id);
-    if (state.name.empty() && one_host && named.size() == 1 &&
+    if (state.name.empty() && hosts == 1 && named.size() == 1 &&
         CloudOfHost(*named.begin()).empty()) {
       state.name = *named.begin();
     }
@@ -430,8 +433,8 @@ void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines
   NameHosts(nodes, machines);
   std::map<absl::string_view, int> per_file;
   for (const Node& node : nodes) ++per_file[*node.files.begin()];
-  std::set<std::string> taken;
-  std::map<std::string, int> numbers;  // the last one given, by name
+  absl::flat_hash_set<std::string> taken;
+  absl::flat_hash_map<std::string, int> numbers;  // the last one given, by name
   for (size_t i = 0; i < machines.size(); ++i) {
     MachineState& state = machines[i].state;
     if (state.name.empty()) state.name = nodes[i].computer;
@@ -442,13 +445,13 @@ void NameMachines(const std::vector<Node>& nodes, std::vector<Machine>& machines
       const absl::string_view role = nodes[i].role == Role::kHost ? " (host)" : " (client)";
       state.name = absl::StrCat(file, several ? role : "");
     }
-    std::string unique = state.name;
-    int& number = numbers.try_emplace(Lower(state.name), 1).first->second;
-    while (!taken.insert(Lower(unique)).second) {
-      unique = absl::StrCat(state.name, " ", ++number);
+    const std::string name = state.name;
+    state.id = Lower(name);
+    int& number = numbers.try_emplace(state.id, 1).first->second;
+    while (!taken.insert(state.id).second) {
+      state.name = absl::StrCat(name, " ", ++number);
+      state.id = Lower(state.name);
     }
-    state.name = unique;
-    state.id = Lower(unique);
   }
 }
 

@@ -106,6 +106,26 @@ TEST(JoinTest, SeveralReportsInOneFileAreSeveralMachines) {
       2u);
 }
 
+TEST(JoinTest, ThousandsOfClonesInOneFileStayApart) {
+  constexpr int kClones = 3000;
+  std::string unnamed, named;
+  for (int i = 0; i < kClones; ++i) {
+    absl::StrAppend(&unnamed, LicensedClient(kCmid), "\n");
+    absl::StrAppend(&named, "Computer: pc-", i, "\n", LicensedClient(kCmid), "\n");
+  }
+  EXPECT_EQ(Machines({unnamed}).size(), kClones);
+  EXPECT_EQ(Machines({named}).size(), kClones);
+}
+
+TEST(JoinTest, AnIdJoinsAReportWithoutANameToTheFirstThatFits) {
+  const auto machines =
+      Machines({"Computer: pc-1\n" + LicensedClient(kCmid, "T83GX"),
+                "Computer: pc-2\n" + LicensedClient(kCmid), LicensedClient(kCmid)});
+  ASSERT_EQ(machines.size(), 2u);
+  EXPECT_EQ(machines[0].licensing->products(0).partial_key(), "T83GX");
+  EXPECT_EQ(machines[1].source, "f1.txt");
+}
+
 TEST(JoinTest, ManyProductsOfOneRunAreOneMachine) {
   const auto machines =
       Machines({LicensedClient(kCmid) + "\nName: Office 16, OfficeKMSHostVL_KMS_Host edition\n"

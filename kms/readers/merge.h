@@ -18,7 +18,7 @@ namespace keymedic::kms::readers {
 // The machine's pieces one by one, in the order in which they were captured; then Finish().
 class Merger {
  public:
-  explicit Merger(MachineState& state) : state_(state) {}
+  explicit Merger(MachineState& state) : state_(state) { facts_.reserve(kUsualFacts); }
 
   void Add(const Piece& piece);
   void Finish();
@@ -26,6 +26,8 @@ class Merger {
   const std::vector<int64_t>& minutes_left() const { return minutes_; }
 
  private:
+  static constexpr size_t kUsualFacts = 24;
+
   struct Fact {
     const Piece* from = nullptr;
     bool contested = false;
