@@ -2,6 +2,7 @@
 #include "bench/diagnosis/stored.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -70,6 +71,7 @@ absl::StatusOr<std::unique_ptr<StoredInSqlite>> StoredInSqlite::Make(const World
     batch.clear();
   }
   KM_RETURN_IF_ERROR(stored->store_->Commit(std::move(batch)));
+  sync();  // its pages on their way to the disk would be in the way of what is measured
   return stored;
 }
 

@@ -269,8 +269,11 @@ void Facts::LookAtHostsLog(const v1::KmsHostSection& log) {
                                 ? machine.client->client_machine_id()
                                 : attempt->client_machine_id();
   if (!IsMachineId(cmid)) return;
-  const auto sharing = index.by_cmid.find(absl::AsciiStrToLower(cmid));
+  const std::string key = absl::AsciiStrToLower(cmid);
+  const auto sharing = index.by_cmid.find(key);
   if (sharing != index.by_cmid.end() && sharing->second.size() > 1) return;
+  const auto rejecting = index.rejecting.find(key);  // many hear nothing, few were rejected
+  if (rejecting == index.rejecting.end() || !rejecting->second.contains(host_machine->id)) return;
   const int64_t at = RightTime(machine, attempt->at());
   for (const v1::RequestSummary& request : log.requests()) {
     if (request.last_error() == 0 || !request.has_last_at() || request.machine_names_size() > 1 ||

@@ -85,6 +85,7 @@ struct Estate::Index {
   absl::flat_hash_map<std::string, Tallies> aliases;
   // Hosts whose events show several names with one machine id, by each of these names, short.
   absl::flat_hash_map<std::string, Ids> named_clones;
+  absl::flat_hash_map<std::string, Ids> rejecting;  // hosts that rejected it, by machine id
   Pool pool;
   // Targets that are full names, by their first label: a machine that does not tell its domain is
   // found by that.

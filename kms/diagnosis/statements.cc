@@ -192,9 +192,10 @@ void Statements::Speaker::OfItsRequests(const v1::KmsHostSection& host) {
       for (const std::string& name : request.machine_names())
         Say(Kind::kNamedClone, ShortName(name));
     }
-    if (request.last_error() != 0)
-      Say(Kind::kRejected, absl::AsciiStrToLower(request.client_machine_id()),
-          request.last_at().seconds(), absl::StrCat(request.last_error()));
+    if (request.last_error() == 0) continue;
+    const std::string id = absl::AsciiStrToLower(request.client_machine_id());
+    Say(Kind::kRejecting, id);
+    Say(Kind::kRejected, id, request.last_at().seconds(), absl::StrCat(request.last_error()));
   }
 }
 
@@ -340,6 +341,8 @@ void Put(Estate::Index& index, absl::string_view id, const Statement& said, Wire
       return PutIdAt(index.pid_users, said.key, id, wire);
     case Kind::kNamedClone:
       return PutIdAt(index.named_clones, said.key, id, wire);
+    case Kind::kRejecting:
+      return PutIdAt(index.rejecting, said.key, id, wire);
     case Kind::kExpiry:
       return PutIdAt(index.expiries, said.number / kSecondsOfDay, id, wire);
     default:

@@ -54,7 +54,9 @@ struct Statement {
     kZoneCount,
     // Of clients, by a name that shares a machine id.
     kNamedClone,
-    // Not in the index, for those who look at the host itself: which machine id it rejected, and
+    // Of a client, by its machine id.
+    kRejecting,
+    // Not in the index, for those who look at the host itself: when it rejected a machine id, and
     // the whole extended PID of its key.
     kRejected,
     kHostKey,
