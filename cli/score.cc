@@ -50,6 +50,8 @@ class Comparison {
       const Named named{condition.what.code, condition.what.subject};
       true_[named.second].insert(named);
       (condition.required ? required_ : allowed_).insert(named);
+      for (const lab::Statement& cause : condition.causes)
+        follows_[named].insert({cause.code, cause.subject});
     }
     for (const lab::Root& root : truth.roots) {
       for (const lab::Statement& cause : root.causes)
@@ -127,8 +129,11 @@ class Comparison {
     if (roots.contains(cause) && Affects(cause, machine)) return Verdict::kRight;
     if (finding.severity() < v1::SEVERITY_WARNING) return Verdict::kNoClaim;
     // Something else that is true of this machine, and said for itself.
+    const Named named{finding.code(), finding.subject()};
     const bool own = cause.first == finding.code();
-    if (own && required_.contains({finding.code(), finding.subject()})) return Verdict::kNoClaim;
+    if (own && required_.contains(named)) return Verdict::kNoClaim;
+    const auto follows = follows_.find(named);
+    if (follows != follows_.end() && follows->second.contains(cause)) return Verdict::kNoClaim;
     return Verdict::kWrong;
   }
 
@@ -167,6 +172,7 @@ class Comparison {
 
   std::map<std::string, std::set<Named>> true_;  // by subject
   std::set<Named> required_, allowed_;
+  std::map<Named, std::set<Named>> follows_;      // condition -> what it follows from
   std::map<std::string, std::set<Named>> roots_;  // by suffering machine
   std::map<Named, const v1::Finding*> found_;
   std::map<std::string, std::set<Named>> of_subject_;

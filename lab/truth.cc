@@ -21,9 +21,11 @@ const Root* Truth::FindRoot(absl::string_view machine) const {
   return nullptr;
 }
 
-void TruthTeller::Say(absl::string_view code, absl::string_view subject, bool required) {
-  bool& known = said_[{std::string(code), std::string(subject)}];
-  known = known || required;
+void TruthTeller::Say(absl::string_view code, absl::string_view subject, bool required,
+                      const Causes& causes) {
+  Said& said = said_[{std::string(code), std::string(subject)}];
+  said.required = said.required || required;
+  said.causes.insert(causes.begin(), causes.end());
 }
 
 void TruthTeller::LookAround() {
@@ -50,9 +52,8 @@ void TruthTeller::LookAround() {
       const Connection connection = landscape_.Connect(*client, known.name, known.port);
       auto& [reaching, failing] = reached_[host];
       ++(connection.result == Reached::kKms ? reaching : failing);
-      // What only its memory names nobody tries but the licensing service.
       const std::vector<Srv> records = landscape_.DiscoverHosts(*client);
-      const bool named = !client->client.registered_host.empty() ||
+      const bool named = !client->client.registered_host.empty() || client->client.host_caching ||
                          std::any_of(records.begin(), records.end(), [&](const Srv& record) {
                            return record.target == known.name;
                          });
@@ -78,6 +79,9 @@ Truth TruthTeller::Tell() {
   for (const auto& [id, machines] : by_id_) {
     const auto seen = std::count_if(machines.begin(), machines.end(),
                                     [](const Machine* machine) { return IsSeen(*machine); });
+    Causes clones;
+    for (const Machine* const machine : machines)
+      clones.insert({"CLIENT_DUPLICATE_CMID", machine->name});
     for (const Machine* const machine : machines) {
       if (machines.size() < 2) continue;
       Say("CLIENT_DUPLICATE_CMID", machine->name, seen > 1);
@@ -85,7 +89,8 @@ Truth TruthTeller::Tell() {
       const bool keeps = std::all_of(machines.begin(), machines.end(), [&](const Machine* other) {
         return machine->name <= other->name;
       });
-      if (machine->rearms_left == 0) Say("CLIENT_NO_REARM_LEFT", machine->name, seen > 1 && !keeps);
+      if (machine->rearms_left == 0)
+        Say("CLIENT_NO_REARM_LEFT", machine->name, seen > 1 && !keeps, clones);
     }
   }
   const uint32_t silent =
@@ -95,15 +100,16 @@ Truth TruthTeller::Tell() {
                            now_ - *client->agent_silent_since > absl::Minutes(silent);
     if (!is_silent && IsSeen(*client)) continue;
     // What is not seen of it need not be said.
-    for (auto& [what, required] : said_) {
-      if (what.subject == client->name) required = false;
+    for (auto& [what, said] : said_) {
+      if (what.subject == client->name) said.required = false;
     }
     roots_.erase(client->name);
     if (is_silent) Say("AGENT_SILENT", client->name, true);
     if (!IsSeen(*client)) Say("AGENT_PLUGIN_QUARANTINED", client->name, true);
   }
   Truth out;
-  for (const auto& [what, required] : said_) out.conditions.push_back({what, required});
+  for (const auto& [what, said] : said_)
+    out.conditions.push_back({what, said.required, {said.causes.begin(), said.causes.end()}});
   for (const auto& [machine, causes] : roots_)
     out.roots.push_back({machine, {causes.begin(), causes.end()}});
   return out;

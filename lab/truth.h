@@ -29,6 +29,9 @@ struct Condition {
   // A diagnosis that does not say it has missed something. Otherwise it is merely no mistake to
   // say it: a symptom that something more specific explains.
   bool required = false;
+  // What it follows from itself, whether or not that is what stops its machine now: a machine with
+  // a wrong key has its own reason, and the missing record that it would meet next has another.
+  std::vector<Statement> causes;
 };
 
 // A machine that is not licensed, does not renew, or would not be activated by KMS as it is.

@@ -12,8 +12,6 @@ namespace {
 
 using keymedic::v1::LICENSE_STATUS_LICENSED;
 constexpr absl::Duration kDay = absl::Hours(24);
-constexpr uint32_t kServerThreshold = 5;
-constexpr uint32_t kDesktopThreshold = 25;
 
 int Or(uint32_t value, int otherwise) { return value == 0 ? otherwise : static_cast<int>(value); }
 
@@ -40,9 +38,11 @@ bool IsPublic(absl::string_view address) { return address.substr(0, 3) != "10.";
 
 }  // namespace
 
+uint32_t TruthTeller::ThresholdOf(const Machine& machine) { return machine.is_server ? 5 : 25; }
+
 // The hosts that DNS names for it, or that stand in its domain, count too few for it.
 bool TruthTeller::IsPoolShort(const Machine& machine) const {
-  const uint32_t needed = machine.is_server ? kServerThreshold : kDesktopThreshold;
+  const uint32_t needed = ThresholdOf(machine);
   std::set<const Machine*> pool;
   for (const Srv& record : landscape_.DiscoverHosts(machine))
     pool.insert(landscape_.FindHost(record.target));
@@ -52,7 +52,8 @@ bool TruthTeller::IsPoolShort(const Machine& machine) const {
   bool known = false;
   for (const Machine* const host : pool) {
     const auto truth = host_truths_.find(host);
-    if (truth == host_truths_.end()) continue;
+    // Nobody can know a count that is told wrongly.
+    if (truth == host_truths_.end() || host->host->misread_count.has_value()) continue;
     if (truth->second.count >= needed) return false;
     known = true;
   }
@@ -154,9 +155,18 @@ void TruthTeller::TellRogue(const Machine& machine) {
   const Machine* const found =
       client.found_host.empty() ? nullptr : landscape_.FindHost(client.found_host);
   if (found != nullptr && !IsApproved(*found)) Say("CLIENT_HOST_UNSANCTIONED", name, false);
+  // It would be sent there.
+  for (const Srv& record : landscape_.DiscoverHosts(machine)) {
+    const Machine* const host = landscape_.FindHost(record.target);
+    if (client.registered_host.empty() && host != nullptr && !IsApproved(*host)) {
+      Say("CLIENT_HOST_UNSANCTIONED", name, false,
+          OfRecords("DNS_SRV_UNSANCTIONED", machine, record.target));
+    }
+  }
   if (!IsPinned(machine)) return;
   // A host that is gone is on no list either.
-  if (pinned == nullptr) Say("CLIENT_HOST_UNSANCTIONED", name, false);
+  if (unsanctioned || pinned == nullptr)
+    Say("CLIENT_HOST_UNSANCTIONED", name, false, {{"CLIENT_HOST_OVERRIDE", name}});
   Say("CLIENT_HOST_OVERRIDE", name, asks && !unsanctioned);
 }
 
@@ -168,11 +178,12 @@ void TruthTeller::TellPath(Machine& machine, const std::vector<Obstacle>& obstac
   const bool looks = machine.client.registered_host.empty() && !machine.no_name_server;
   if (looks && landscape_.DiscoverHosts(machine).empty()) {
     const Causes causes = CausesOfNoRecord(machine);
-    Say("CLIENT_DNS_NO_SRV", name, causes.contains({"CLIENT_DNS_NO_SRV", name}));
+    Say("CLIENT_DNS_NO_SRV", name, causes.contains({"CLIENT_DNS_NO_SRV", name}), causes);
     if (causes.contains({"CLIENT_LOOKUP_DOMAIN_WRONG", name}))
       Say("CLIENT_LOOKUP_DOMAIN_WRONG", name, true);
   }
-  bool reached = false, own = false;
+  bool reached = false;
+  Causes silence;
   std::vector<KnownHost> hosts;
   if (looks || !machine.client.registered_host.empty()) hosts = KnownHosts(landscape_, machine);
   for (const KnownHost& known : hosts) {
@@ -183,11 +194,13 @@ void TruthTeller::TellPath(Machine& machine, const std::vector<Obstacle>& obstac
     if (obstacle.connection.result == Reached::kKms) {
       reached = true;
     } else {
-      const Causes causes = CausesOfSilence(machine, obstacle);
-      own = own || causes.contains({"CLIENT_HOST_UNREACHABLE", name});
+      silence.merge(CausesOfSilence(machine, obstacle));
     }
   }
-  if (!hosts.empty() && !reached) Say("CLIENT_HOST_UNREACHABLE", name, own);
+  if (!hosts.empty() && !reached) {
+    Say("CLIENT_HOST_UNREACHABLE", name, silence.contains({"CLIENT_HOST_UNREACHABLE", name}),
+        silence);
+  }
   for (const Obstacle& obstacle : obstacles) {
     if (obstacle.kind == Obstacle::Kind::kKeyGroup) Say("CLIENT_HOST_KEY_MISMATCH", name, false);
     if (obstacle.kind == Obstacle::Kind::kCount) Say("CLIENT_COUNT_TOO_LOW", name, false);

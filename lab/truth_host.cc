@@ -112,7 +112,10 @@ void TruthTeller::LookAtCount(Machine& machine, HostTruth& truth) const {
       if (++names_of[asked.client_machine_id] > 1) truth.clones = true;
       ++machines;
     } else if (asked.logged == kHrKeyGroupOnHost) {
-      if (!kms::HostKeyCovers(host.csvlk_family, asked.family)) truth.rejects = true;
+      if (!kms::HostKeyCovers(host.csvlk_family, asked.family)) {
+        truth.rejects = true;
+        truth.logs_rejection = truth.logs_rejection || asked.at >= host.log.oldest();
+      }
       if (!KnowsFamily(host.build, host.revision, asked.family)) truth.outdated = true;
     }
   }
@@ -124,18 +127,19 @@ void TruthTeller::LookAtPools() {
   for (const auto& [domain, records] : landscape_.dns.Records()) {
     std::set<const Machine*> hosts;
     uint32_t sum = 0, threshold = 0;
-    bool all_low = true;
+    bool all_low = true, told = true;
     for (const Srv& record : records) {
       const Machine* const host = landscape_.FindHost(record.target);
       const auto truth = host_truths_.find(host);
       if (truth == host_truths_.end() || truth->second.count == 0 || !hosts.insert(host).second)
         continue;
+      told = told && !host->host->misread_count.has_value();
       sum += truth->second.count;
       threshold = std::max(threshold, truth->second.threshold);
     }
     for (const Machine* const host : hosts)
       all_low = all_low && host_truths_[host].count < threshold;
-    if (hosts.size() < 2 || !all_low || sum < threshold) continue;
+    if (!told || hosts.size() < 2 || !all_low || sum < threshold) continue;
     for (const Machine* const host : hosts) host_truths_[host].split = true;
     Say("HOST_COUNT_SPLIT", ZoneName(domain), asked_zones_.contains(domain));
   }
@@ -149,7 +153,7 @@ void TruthTeller::TellHost(const Machine& machine, const HostTruth& truth) {
   if (truth.used_up) Say("HOST_ACTIVATION_LIMIT", name, true);
   if (truth.unlicensed) Say("HOST_NOT_LICENSED", name, !truth.used_up && !truth.cannot_host);
   if (truth.outdated) Say("HOST_SERVICE_OUTDATED", name, true);
-  if (truth.rejects) Say("HOST_KEY_MISMATCH", name, true);
+  if (truth.rejects) Say("HOST_KEY_MISMATCH", name, truth.logs_rejection);
   // Those that it rejects as it is outdated would call it so, too.
   if (truth.outdated) Say("HOST_KEY_MISMATCH", name, false);
   if (host.counters().failed > 0) Say("HOST_REQUESTS_FAILING", name, truth.rejects);
@@ -192,22 +196,24 @@ void TruthTeller::TellHostCount(const Machine& machine, const HostTruth& truth) 
   const std::string& name = machine.name;
   const uint32_t ceiling = 2 * machine.host->highest_policy();
   const bool explained = truth.IsShut() || truth.IsHidden() || truth.rejects || truth.outdated;
-  if (machine.host->misread_count.has_value()) {
-    // Nobody can know the count, so nobody has to judge it.
-    Say("EVIDENCE_CONTRADICTORY", name, true);
-    return;
-  }
-  if (truth.count == 0) Say("HOST_COUNT_ZERO", name, !explained);
-  if (truth.low) Say("HOST_COUNT_TOO_LOW", name, !explained && !truth.stuck && !truth.split);
+  // Nobody can know a count that is told wrongly, so nobody has to judge it.
+  const bool told = !machine.host->misread_count.has_value();
+  if (!told) Say("EVIDENCE_CONTRADICTORY", name, true);
+  if (truth.count == 0) Say("HOST_COUNT_ZERO", name, told && !explained);
+  if (truth.low)
+    Say("HOST_COUNT_TOO_LOW", name, told && !explained && !truth.stuck && !truth.split);
   if (truth.clones_ask) Say("CLIENT_DUPLICATE_CMID", name, false);
-  if (truth.low && truth.clones) Say("HOST_COUNT_STUCK", name, truth.stuck);
-  if (truth.count != 0 && truth.count == ceiling) Say("HOST_COUNT_SATURATED", name, true);
+  if (truth.low && truth.clones) Say("HOST_COUNT_STUCK", name, told && truth.stuck);
+  if (truth.count != 0 && truth.count == ceiling) Say("HOST_COUNT_SATURATED", name, told);
   if (truth.count == 50 || truth.count == 10) Say("HOST_COUNT_SATURATED", name, false);
   // Those that it rejects ask, too.
   for (const auto& [asker, asked] : machine.host->asked()) {
     if (truth.count != 0 && truth.count < asked.required_count)
       Say("HOST_COUNT_TOO_LOW", name, false);
   }
+  // Where no log tells who asks, it is no mistake to say that desktops could not.
+  if (truth.count != 0 && truth.count < 25 && machine.host->log.empty())
+    Say("HOST_COUNT_TOO_LOW", name, false);
 }
 
 void TruthTeller::TellRecords() {

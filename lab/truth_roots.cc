@@ -52,6 +52,19 @@ TruthTeller::Causes TruthTeller::CausesOf(const Machine& machine, const Obstacle
   return {};
 }
 
+TruthTeller::Causes TruthTeller::OfRecords(absl::string_view code, const Machine& machine,
+                                           const std::string& target) const {
+  Causes out;
+  for (const std::string& zone : ZonesOf(machine)) {
+    const std::string name = absl::StrCat("_vlmcs._tcp.", zone);
+    for (const Srv& record : landscape_.dns.LookupSrv(name)) {
+      if (record.target == target)
+        out.insert({std::string(code), absl::StrCat(name, " -> ", absl::AsciiStrToLower(target))});
+    }
+  }
+  return out;
+}
+
 TruthTeller::Causes TruthTeller::CausesOfSilence(const Machine& machine,
                                                  const Obstacle& obstacle) const {
   const bool unresolved = obstacle.connection.result == Reached::kUnresolved;
@@ -60,22 +73,17 @@ TruthTeller::Causes TruthTeller::CausesOfSilence(const Machine& machine,
   const Machine* const host = landscape_.FindHost(obstacle.host);
   const auto found = host_truths_.find(host);
   if (found == host_truths_.end()) {
-    if (machine.outbound_blocked) return {own};
-    if (!machine.client.registered_host.empty()) return {{"CLIENT_HOST_OVERRIDE", machine.name}};
     Causes out;
-    for (const std::string& zone : ZonesOf(machine)) {
-      const std::string name = absl::StrCat("_vlmcs._tcp.", zone);
-      for (const Srv& record : landscape_.dns.LookupSrv(name)) {
-        if (record.target == obstacle.host)
-          out.insert(
-              {"DNS_SRV_STALE", absl::StrCat(name, " -> ", absl::AsciiStrToLower(record.target))});
-      }
+    if (machine.outbound_blocked) out.insert(own);  // beside the host that is gone
+    if (!machine.client.registered_host.empty()) {
+      out.insert({"CLIENT_HOST_OVERRIDE", machine.name});
+      return out;
     }
+    out.merge(OfRecords("DNS_SRV_STALE", machine, obstacle.host));
     return out.empty() ? Causes{own} : out;
   }
   const HostTruth& truth = found->second;
   Causes out;
-  if (machine.outbound_blocked) out.insert(own);  // beside what keeps all others out
   const std::string& name = host->name;
   if (truth.stopped) out.insert({"HOST_SERVICE_STOPPED", name});
   if (truth.closed) out.insert({"HOST_FIREWALL_CLOSED", name});
@@ -83,9 +91,12 @@ TruthTeller::Causes TruthTeller::CausesOfSilence(const Machine& machine,
   if (truth.cannot_host) out.insert({"HOST_EDITION_CANNOT_HOST", name});
   if (truth.used_up) out.insert({"HOST_ACTIVATION_LIMIT", name});
   if (truth.unlicensed) out.insert({"HOST_NOT_LICENSED", name});
-  if (!out.empty() && !truth.adrift) return out;
-  out.insert({"HOST_UNREACHABLE", name});
+  const bool host_shows_it = !out.empty();
+  if (machine.outbound_blocked) out.insert(own);  // beside what keeps all others out
+  if (host_shows_it && !truth.adrift) return out;
+  // Requests get lost on the way; from outside, a client that sends none out looks the same.
   out.insert({"HOST_REQUEST_NOT_SEEN", name});
+  if (truth.adrift || !machine.outbound_blocked) out.insert({"HOST_UNREACHABLE", name});
   if (!truth.adrift) out.insert(own);  // others get through
   return out;
 }

@@ -30,8 +30,9 @@ struct HostTruth {
   bool cannot_host = false;
   bool unsupported = false;  // the key is not made for this Windows
   bool outdated = false;
-  bool rejects = false;  // the newest request of some client, for the key
-  bool adrift = false;   // nobody reaches it: the network, or an old address
+  bool rejects = false;         // the newest request of some client, for the key
+  bool logs_rejection = false;  // its log still holds one of these
+  bool adrift = false;          // nobody reaches it: the network, or an old address
   bool publish_failed = false;
   bool publishing_off = false;
   bool record_lost = false;  // it publishes, and no record is there
@@ -58,7 +59,8 @@ class TruthTeller {
  private:
   using Causes = std::set<Statement>;
 
-  void Say(absl::string_view code, absl::string_view subject, bool required);
+  void Say(absl::string_view code, absl::string_view subject, bool required,
+           const Causes& causes = {});
   void LookAround();
 
   // truth_host.cc
@@ -78,6 +80,8 @@ class TruthTeller {
   void TellPath(Machine& machine, const std::vector<Obstacle>& obstacles);
   void TellRogue(const Machine& machine);
   void TellState(Machine& machine, const std::vector<Obstacle>& obstacles);
+  // The count that it asks for.
+  static uint32_t ThresholdOf(const Machine& machine);
   bool IsPoolShort(const Machine& machine) const;
   bool IsOverdue(const Machine& machine) const;
   // The statement that is left when nothing explains more.
@@ -89,6 +93,8 @@ class TruthTeller {
   Causes CausesOfNoRecord(const Machine& machine) const;
   Causes CausesOfLowCount(const Machine& host) const;
   std::vector<std::string> ZonesOf(const Machine& machine) const;
+  // This, of the records by which the machine is told of that host.
+  Causes OfRecords(absl::string_view code, const Machine& machine, const std::string& target) const;
 
   // Somebody sees what it is told and how it stands.
   static bool IsSeen(const Machine& machine) { return machine.quarantined_plugin.empty(); }
@@ -103,7 +109,11 @@ class TruthTeller {
   // Who gets through to a host, and who does not although nothing of its own is in the way.
   std::map<const Machine*, std::pair<int, int>> reached_;
   std::set<const Machine*> tried_;  // hosts that a setting or a record names to some client
-  std::map<Statement, bool> said_;  // whether required
+  struct Said {
+    bool required = false;
+    Causes causes;
+  };
+  std::map<Statement, Said> said_;
   std::map<std::string, Causes> roots_;
 };
 
