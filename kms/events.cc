@@ -165,13 +165,15 @@ void FoldRequest(const EventRecord& event, Index& index, v1::KmsHostSection& hos
   v1::RequestSummary& request = is_new ? *host.add_requests() : *host.mutable_requests(at->second);
   request.set_client_machine_id(id);
   AddName(OneLine(fields.text(2), 255), request);
+  // Clones ask for different products with one id: the highest is what the host must reach.
+  if (auto count = fields.number(1))
+    request.set_required_count(std::max<uint32_t>(request.required_count(), *count));
   if (!is_new &&
       !Displaces(event.has_time(), event.time(), request.has_last_at(), request.last_at())) {
     return;
   }
   if (event.has_time()) *request.mutable_last_at() = event.time();
   request.set_last_error(*error);
-  if (auto count = fields.number(1)) request.set_required_count(*count);
   if (auto sku = fields.guid(8)) request.set_activation_id(*std::move(sku));
 }
 

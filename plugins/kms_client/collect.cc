@@ -112,6 +112,9 @@ v1::ProbesSection ProbeHosts(systems::EndpointProbe& system, const v1::KmsClient
     probe(client.registered_host(), client.registered_port());
     return probes;
   }
+  if (names != nullptr && names->no_name_server()) return probes;  // no name has an address
+  // The licensing service asks the host that it remembers first, whatever DNS says.
+  if (client.host_caching()) probe(client.discovered_host(), client.discovered_port());
   if (names == nullptr) return probes;
   for (const v1::SrvAnswer& answer : names->answers()) {
     for (const v1::SrvRecord& record : answer.records()) probe(record.target(), record.port());

@@ -209,6 +209,24 @@ TEST_F(KmsClientPluginTest, ProbesTheRegisteredHostOrTheOnesThatDnsNames) {
   EXPECT_EQ(Sections().count("probes"), 0u) << "no KMS client";
 }
 
+TEST_F(KmsClientPluginTest, ProbesTheRememberedHostFirst) {
+  machine_.client.set_discovered_host("remembered.example");
+  machine_.client.set_discovered_port(1690);
+  machine_.client.set_host_caching(true);
+  const auto probes = Get<v1::ProbesSection>("probes");
+  ASSERT_EQ(probes.probes_size(), 1);
+  EXPECT_EQ(probes.probes(0).host(), "remembered.example");
+  EXPECT_EQ(probes.probes(0).port(), 1690u);
+  machine_.client.set_host_caching(false);
+  EXPECT_EQ(Sections().count("probes"), 0u) << "it remembers nothing";
+  machine_.client.set_host_caching(true);
+  AddSrv("contoso.example", {"a.example"});
+  const auto both = Get<v1::ProbesSection>("probes");
+  ASSERT_EQ(both.probes_size(), 2);
+  EXPECT_EQ(both.probes(0).host(), "remembered.example");
+  EXPECT_EQ(both.probes(1).host(), "a.example");
+}
+
 TEST_F(KmsClientPluginTest, ASeamThatFailsTakesOnlyItsOwnWithIt) {
   AddSrv("contoso.example", {"kms.contoso.example"});
   machine_.broken["licensing"] = absl::UnavailableError("sppsvc does not answer");
