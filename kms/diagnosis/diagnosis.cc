@@ -28,16 +28,19 @@ bool Run(std::span<std::span<const Rule> (*const)()> tables, Stage stage, const 
   return findings.size() > before;
 }
 
-// A key that waits for the pool explains its own state; a host's state is its own rules' business.
+// A key that waits for the pool explains its own state, and so does a host that does not answer; a
+// host's state is its own rules' business.
 bool ExplainsItself(const Facts& facts, const std::vector<v1::Finding>& findings) {
   return facts.host_product != nullptr || absl::c_any_of(findings, [](const v1::Finding& finding) {
-           return finding.code() == "CLIENT_MAK_UNTIL_COUNT";
+           return finding.code() == "CLIENT_MAK_UNTIL_COUNT" ||
+                  finding.code() == "CLIENT_HOST_UNREACHABLE";
          });
 }
 
 // These do not explain what a host did that the client knows all the same, and asked.
 bool LeavesItsHostOpen(const Facts& facts, absl::Span<const v1::Finding> causes) {
-  return facts.attempt != nullptr && !facts.attempt->host().empty() &&
+  return facts.attempt != nullptr &&
+         (!facts.attempt->host().empty() || IsCountTooLow(facts.attempt_error)) &&
          absl::c_all_of(causes, [](const v1::Finding& cause) {
            return cause.code() == "CLIENT_DNS_NO_SRV" ||
                   cause.code() == "CLIENT_LOOKUP_DOMAIN_WRONG" ||

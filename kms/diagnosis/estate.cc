@@ -70,6 +70,7 @@ void TouchTarget(const Estate::Index& index, absl::string_view name, Touched& to
   touched.AddAll(it->second.failing);
   touched.AddAll(it->second.reaching);
   touched.AddAll(it->second.unanswered);
+  touched.AddAll(it->second.activated);
   for (const auto& [port, ids] : it->second.pinned) touched.AddAll(ids);
 }
 

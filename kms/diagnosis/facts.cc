@@ -158,7 +158,6 @@ bool IsNonGenuine(uint32_t error) {
   return OneOf(
       error, {0xC004F200, 0xC004C4A2, 0xC004F064, 0xC004F065, 0x4004F065, 0xC004F067, 0x4004F068});
 }
-bool IsHardwareChanged(uint32_t error) { return OneOf(error, {0xC004F00F, 0x4004F00D}); }
 
 namespace {
 
@@ -243,10 +242,12 @@ void Facts::LookAtClient(const v1::KmsClientSection& client) {
 }
 
 void Facts::LookAtHost() {
-  if (host_name.empty()) return;
-  host_machine = FindHost(estate, host_name);
-  const v1::Probe* probe = ProbeOf(host_name, host_port);
-  host_alive = probe != nullptr && probe->result() == v1::PROBE_RESULT_KMS;
+  const v1::Probe* probe = nullptr;
+  if (!host_name.empty()) {
+    host_machine = FindHost(estate, host_name);
+    probe = ProbeOf(host_name, host_port);
+    host_alive = probe != nullptr && probe->result() == v1::PROBE_RESULT_KMS;
+  }
   // Who is not pinned goes on to the next host that DNS names.
   if (!pinned && !host_alive && machine.probes.has_value()) {
     host_alive = absl::c_any_of(machine.probes->probes(), [&](const v1::Probe& other) {
@@ -295,6 +296,12 @@ uint32_t Facts::build() const {
 std::string Facts::edition_id() const {
   if (machine.os.has_value() && !machine.os->edition_id().empty()) return machine.os->edition_id();
   return primary == nullptr ? "" : std::string(EditionInName(primary->name()));
+}
+
+bool Facts::never_asks() const {
+  if (!machine.client.has_value()) return false;
+  const v1::ActivationType type = machine.client->activation_type();
+  return type == v1::ACTIVATION_TYPE_DIRECTORY || type == v1::ACTIVATION_TYPE_TOKEN;
 }
 
 bool Facts::uses_known_host() const {

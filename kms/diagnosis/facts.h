@@ -51,11 +51,10 @@ uint32_t StateError(const v1::LicensingSection& licensing);
 // Error codes that mean the same thing.
 bool IsNoContact(uint32_t error);  // the host did not answer
 bool IsCountTooLow(uint32_t error);
-bool IsNoSrv(uint32_t error);      // no SRV record was found
+bool IsNoSrv(uint32_t error);  // no SRV record was found
 bool IsNoNameServer(uint32_t error);
 bool IsWrongKeyForEdition(uint32_t error);
 bool IsNonGenuine(uint32_t error);
-bool IsHardwareChanged(uint32_t error);
 
 // By its form: a name is not one, nor are private, local and unassigned ones.
 bool IsPublicAddress(absl::string_view host);
@@ -100,6 +99,8 @@ struct Facts {
   uint32_t build() const;          // 0: not known
   std::string edition_id() const;  // of the installed edition; empty: not known
   bool wants_kms() const { return !policy.has_expect_kms() || policy.expect_kms(); }
+  // Limited to activation by the directory, or by tokens.
+  bool never_asks() const;
   bool licensed() const {
     return primary != nullptr && primary->status() == v1::LICENSE_STATUS_LICENSED;
   }

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "kms/diagnosis/facts.h"
@@ -25,8 +26,19 @@ size_t ThresholdOf(const MachineState& host) {
   return required == 0 ? kDesktopThreshold : required;
 }
 
+// How many machines of the estate use this host, with this id.
+size_t UsersWithId(const Estate& estate, const MachineState& host, absl::string_view cmid) {
+  const auto sharing = estate.index().by_cmid.find(absl::AsciiStrToLower(cmid));
+  if (sharing == estate.index().by_cmid.end()) return 0;
+  const std::vector<const Target*> targets = estate.index().TargetsOf(host);
+  return absl::c_count_if(sharing->second, [&](absl::string_view id) {
+    return absl::c_any_of(targets,
+                          [&](const Target* target) { return target->users.contains(id); });
+  });
+}
+
 // Would its count be enough if each of the machines that share an id had one of its own?
-bool ClonesFillCount(const MachineState& host) {
+bool ClonesFillCount(const Estate& estate, const MachineState& host) {
   constexpr int kMostNamed = 16;  // by one request; of more it is not known how many there are
   if (!host.host.has_value()) return false;
   // Of an excerpt it is not known who else asked with these ids.
@@ -34,10 +46,14 @@ bool ClonesFillCount(const MachineState& host) {
   size_t count = CountOf(*host.host).value_or(0);
   for (const v1::RequestSummary& request : host.host->requests()) {
     if (!IsMachineId(request.client_machine_id())) continue;
-    if (request.machine_names_size() >= kMostNamed) return true;
     std::set<std::string> names;
     for (const std::string& name : request.machine_names()) names.insert(ShortName(name));
-    if (!names.empty()) count += names.size() - 1;
+    size_t machines = names.size();
+    if (request.machine_names_size() >= kMostNamed) {
+      machines = UsersWithId(estate, host, request.client_machine_id());
+      if (machines < names.size()) return true;
+    }
+    if (machines > 0) count += machines - 1;
   }
   return count >= ThresholdOf(host);
 }
@@ -64,8 +80,10 @@ class Folder {
     std::vector<std::string> hosts;  // ids; the one it asks first
     bool asked_known = false;        // the first is the one it asks, and not one that it might ask
     bool reaches_one = false;        // by its own probe
-    bool cut_off = false;            // it does not reach a host that has no cause of its own
-    uint32_t port = 0;               // that it asks; 0: not known
+    std::vector<std::string> reached;  // ids of those that its probes reach
+    bool has_another = false;  // that one, which DNS names, is not the one that it remembers
+    bool cut_off = false;      // it does not reach a host that has no cause of its own
+    uint32_t port = 0;         // that it asks; 0: not known
   };
   // A machine whose finding is asked for its cause; the hosts it depends on are looked up once.
   struct Follower {
@@ -99,11 +117,11 @@ class Folder {
   size_t OnKey(const MachineState& machine, const Uses& uses, absl::string_view code) const;
   size_t OnAwaited(const MachineState& host, absl::string_view code) const;
   bool IsAskedWhereItListens(const MachineState& host) const;
+  bool IsPortAwaited(const MachineState& host) const;
   bool HasPathCause(const std::string& host) const;
   void AlsoSuffers(size_t follower, const Uses& uses, size_t cause);
   void ShowFollowers(const std::vector<size_t>& root);
-  std::vector<std::string> ShortHosts(const MachineState& machine,
-                                      const std::vector<std::string>& hosts) const;
+  std::vector<std::string> ShortHosts(const MachineState& machine, const Uses& uses) const;
 
   const Estate& estate_;
   std::vector<v1::Finding>& findings_;
@@ -227,7 +245,7 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
       if (rule.where == Where::kItsPath) return OnPath(*follower.uses, rule.cause);
       if (rule.where == Where::kItsKey) return OnKey(machine, *follower.uses, rule.cause);
       return OnFirst(rule.where == Where::kItsHost ? Asked(*follower.uses)
-                                                   : ShortHosts(machine, Asked(*follower.uses)),
+                                                   : ShortHosts(machine, *follower.uses),
                      rule.cause);
     case Where::kZoneHost:
       return OnZone(machine, rule.cause);
@@ -243,7 +261,7 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
     case Where::kAwaited:
       return OnAwaited(machine, rule.cause);
     case Where::kLacked:
-      return ClonesFillCount(machine) ? On(machine.id, rule.cause) : kNone;
+      return ClonesFillCount(estate_, machine) ? On(machine.id, rule.cause) : kNone;
     case Where::kWrongPort:
       return IsAskedWhereItListens(machine) ? kNone : On(machine.id, rule.cause);
   }
@@ -331,6 +349,7 @@ Folder::Uses Folder::UsesOf(const MachineState& machine) const {
   uses.reaches_one = facts.host_alive;
   uses.port = PortOf(facts);
   uses.asked_known = facts.host_machine != nullptr;
+  uses.has_another = facts.host_alive && !facts.pinned && !facts.IsOffered(facts.host_name);
   if (uses.asked_known) uses.hosts.push_back(facts.host_machine->id);
   if (facts.pinned) return uses;
   const auto add = [&](const std::string& name) -> const MachineState* {
@@ -344,6 +363,8 @@ Folder::Uses Folder::UsesOf(const MachineState& machine) const {
     for (const v1::Probe& probe : machine.probes->probes()) {
       if (!facts.IsOffered(probe.host())) continue;
       const MachineState* host = add(probe.host());
+      if (host != nullptr && probe.result() == v1::PROBE_RESULT_KMS)
+        uses.reached.push_back(host->id);
       const bool fails =
           probe.result() != v1::PROBE_RESULT_KMS && probe.result() != v1::PROBE_RESULT_UNSPECIFIED;
       uses.cut_off = uses.cut_off || (fails && host != nullptr && !HasPathCause(host->id));
@@ -386,6 +407,7 @@ void Folder::AlsoSuffers(size_t follower, const Uses& uses, size_t cause) {
 
 // Does a host key cover any product of this machine that is not licensed? Then the key is not why.
 size_t Folder::OnKey(const MachineState& machine, const Uses& uses, absl::string_view code) const {
+  if (uses.has_another) return kNone;
   for (const std::string& id : Asked(uses)) {
     const size_t found = On(id, code);
     if (found == kNone || !machine.licensing.has_value()) continue;
@@ -406,7 +428,21 @@ size_t Folder::OnAwaited(const MachineState& host, absl::string_view code) const
   for (const Target* target : estate_.index().TargetsOf(host))
     users = std::max(users, target->users.size());
   if (users != 0 && users < ThresholdOf(host)) return kNone;
+  if (code == "HOST_PORT_MISMATCH" && !IsPortAwaited(host)) return kNone;
   return On(host.id, code);
+}
+
+// Would those who are told a wrong port fill its count? By DNS all are told it.
+bool Folder::IsPortAwaited(const MachineState& host) const {
+  const uint32_t port = ListeningPort(host);
+  size_t count = host.host.has_value() ? CountOf(*host.host).value_or(0) : 0;
+  for (const Target* target : estate_.index().TargetsOf(host)) {
+    for (const auto& [told, answers] : target->srv_ports) {
+      if (told != port) return true;
+    }
+    for (const auto& [told, machines] : target->pinned) count += told == port ? 0 : machines.size();
+  }
+  return count >= ThresholdOf(host);
 }
 
 // Does anybody fail to reach it on the port on which it listens?
@@ -427,11 +463,12 @@ bool Folder::IsAskedWhereItListens(const MachineState& host) const {
 }
 
 // Those whose count is too low for this machine: a server needs fewer than a desktop.
-std::vector<std::string> Folder::ShortHosts(const MachineState& machine,
-                                            const std::vector<std::string>& hosts) const {
+std::vector<std::string> Folder::ShortHosts(const MachineState& machine, const Uses& uses) const {
   const int needed = machine.os.has_value() && machine.os->is_server() ? 5 : 25;
   std::vector<std::string> out;
-  for (const std::string& id : hosts) {
+  // Of several it has an answer from those that it reaches.
+  const bool several = !uses.asked_known && !uses.reached.empty();
+  for (const std::string& id : several ? uses.reached : Asked(uses)) {
     const MachineState* host = estate_.Find(id);
     if (host == nullptr || !host->host.has_value()) continue;
     if (const std::optional<int> count = CountOf(*host->host); count.has_value() && *count < needed)

@@ -240,10 +240,10 @@ std::optional<MachineOutlook> Outlooks::StoppedByHost(const Facts& facts, absl::
     }
   }
   MachineOutlook outlook =
-      closed_by.empty() ? Leaves(expires, absl::StrCat("its host ", host->name, " counts ",
-                                                       CountOf(*host->host).value_or(0),
-                                                       " of ", required))
-                        : Leaves(expires, absl::StrCat("its host ", host->name, " answers nobody"));
+      closed_by.empty()
+          ? Leaves(expires, absl::StrCat("its host ", host->name, " counts ",
+                                         CountOf(*host->host).value_or(0), " of ", required))
+          : Leaves(expires, absl::StrCat("its host ", host->name, " answers nobody"));
   outlook.host = host;
   outlook.host_code = closed_by.empty() ? "HOST_COUNT_TOO_LOW" : closed_by;
   return outlook;

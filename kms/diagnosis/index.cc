@@ -35,7 +35,8 @@ void AddDomain(absl::string_view text, std::vector<std::string>& domains) {
 bool Target::empty() const {
   return failing.empty() && reaching.empty() && listed_by.empty() && unresolved_by.empty() &&
          unanswered.empty() && pinned.empty() && srv_ports.empty() && zones.empty() &&
-         addresses.empty() && users.empty() && told_short.empty() && waiting.empty();
+         addresses.empty() && users.empty() && told_short.empty() && activated.empty() &&
+         waiting.empty();
 }
 
 bool Zone::empty() const {
@@ -124,9 +125,18 @@ const MachineState* FindHost(const Estate& estate, absl::string_view host) {
 const v1::ActivationAttempt* CurrentAttempt(const v1::KmsClientSection& client) {
   if (client.attempts().empty()) return nullptr;
   const v1::ActivationAttempt& newest = client.attempts(0);
-  const bool outdated = newest.has_at() && client.has_last_activation_at() &&
-                        client.last_activation_at().seconds() >= newest.at().seconds();
+  if (!newest.has_at() || !client.has_last_activation_at()) return &newest;
+  // The one that activated it may stand a moment after the minute that the service remembers.
+  const int64_t slack = newest.bound() ? 60 : 0;
+  const bool outdated = client.last_activation_at().seconds() + slack >= newest.at().seconds();
   return outdated ? nullptr : &newest;
+}
+
+const v1::ActivationAttempt* LastSuccess(const v1::KmsClientSection& client) {
+  for (const v1::ActivationAttempt& attempt : client.attempts()) {
+    if (attempt.bound() && attempt.error() == 0 && !attempt.host().empty()) return &attempt;
+  }
+  return nullptr;
 }
 
 std::pair<absl::string_view, uint32_t> HostInUse(const v1::KmsClientSection& client) {

@@ -38,6 +38,7 @@ struct Target {
   Tallies addresses;                       // that answers give for it -> how many do
   Ids users;                               // clients that use this host
   Ids told_short;                          // of those, whom it answered that its count is too low
+  Ids activated;  // it was the last to activate them, but they use another one now
   // Families of client keys (kms/data/sku_ids.csv) that wait for this host -> how many products.
   Tallies waiting;
 
@@ -101,6 +102,8 @@ const MachineState* FindHost(const Estate& estate, absl::string_view host);
 
 // The client's newest attempt, unless it was activated after it: then it tells nothing any more.
 const v1::ActivationAttempt* CurrentAttempt(const v1::KmsClientSection& client);
+// The client's newest request that succeeded; null: none is known.
+const v1::ActivationAttempt* LastSuccess(const v1::KmsClientSection& client);
 // The host that the client uses: pinned, or of its current attempt, or found through DNS; empty:
 // not known. The port may be 0: not known.
 std::pair<absl::string_view, uint32_t> HostInUse(const v1::KmsClientSection& client);

@@ -78,9 +78,17 @@ Found EditionCannotHost(const Facts& facts) {
   return builder.Build();
 }
 
+// A host forgets who has not asked for 30 days.
+bool IsForgotten(const Facts& facts, const v1::RequestSummary& request) {
+  constexpr int64_t kMemory = 30 * 86400;
+  return request.has_last_at() &&
+         RightTime(facts.machine, request.last_at()) + kMemory <= absl::ToUnixSeconds(facts.now);
+}
+
 Found KeyRejects(const Facts& facts) {
   for (const v1::RequestSummary& request : facts.host->requests()) {
     if (request.last_error() != 0xC004F015 && request.last_error() != 0xC004F042) continue;
+    if (IsForgotten(facts, request)) continue;
     FindingBuilder builder("HOST_KEY_MISMATCH", facts.machine);
     builder.Saw("event 12290", "error", ErrorText(request.last_error()),
                 request.has_last_at() ? &request.last_at() : nullptr);
@@ -116,11 +124,12 @@ Found KeyMismatch(const Facts& facts) {
   return found.has_value() ? std::move(found) : KeyCannotServe(facts);
 }
 
-// Of the machines that asked in the 30 days that a host remembers, as far as its log reaches.
-int DistinctIds(const v1::KmsHostSection& host) {
-  return static_cast<int>(absl::c_count_if(host.requests(), [](const v1::RequestSummary& request) {
-    return IsMachineId(request.client_machine_id());
-  }));
+// As far as the host's log reaches.
+std::string DistinctIds(const Facts& facts) {
+  return absl::StrCat(
+      absl::c_count_if(facts.host->requests(), [&](const v1::RequestSummary& request) {
+        return IsMachineId(request.client_machine_id()) && !IsForgotten(facts, request);
+      }));
 }
 
 Found CountZero(const Facts& facts) {
@@ -145,7 +154,7 @@ Found CountToldTooLow(const Facts& facts) {
   if (told == 0) return std::nullopt;
   return FindingBuilder("HOST_COUNT_TOO_LOW", facts.machine)
       .Saw("kms_client", "clients that it answered so", absl::StrCat(told))
-      .Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*facts.host)))
+      .Saw("event 12290", "distinct machine ids in 30 days", DistinctIds(facts))
       .Build();
 }
 
@@ -160,7 +169,7 @@ Found CountTooLow(const Facts& facts) {
   FindingBuilder builder("HOST_COUNT_TOO_LOW", facts.machine);
   builder.Saw("kms_host", "current_count", absl::StrCat(count, " of ", threshold));
   if (!host->requests().empty()) {
-    builder.Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*host)));
+    builder.Saw("event 12290", "distinct machine ids in 30 days", DistinctIds(facts));
   }
   // Enough for servers, and nobody knows of desktops: worth a word, not a warning.
   if (known == 0 && count >= kServerThreshold) {
@@ -198,7 +207,9 @@ bool IsCountShort(const v1::KmsHostSection& host) {
 Found Clones(absl::string_view code, const Facts& facts, size_t machines) {
   const v1::KmsHostSection* host = facts.host;
   for (const v1::RequestSummary& request : host->requests()) {
-    if (!IsMachineId(request.client_machine_id()) || request.machine_names_size() < 2) continue;
+    if (IsForgotten(facts, request) || !IsMachineId(request.client_machine_id()) ||
+        request.machine_names_size() < 2)
+      continue;
     const std::vector<std::string> names = MachinesOf(facts, request);
     if (names.size() < machines) continue;
     FindingBuilder builder(code, facts.machine);
@@ -214,7 +225,7 @@ Found Clones(absl::string_view code, const Facts& facts, size_t machines) {
     }
     if (const std::optional<int> count = CountOf(*host))
       builder.Saw("kms_host", "current_count", absl::StrCat(*count));
-    builder.Saw("event 12290", "distinct machine ids in 30 days", absl::StrCat(DistinctIds(*host)));
+    builder.Saw("event 12290", "distinct machine ids in 30 days", DistinctIds(facts));
     return builder
         .Why(
             "give each of the machines that are named a machine id of its own (slmgr /rearm, then "

@@ -58,8 +58,8 @@ Found HostUnsanctioned(const Facts& facts) {
   const bool allowed = IsAllowed(facts, facts.host_name, facts.host_machine);
   const bool is_public = IsPublicAddress(facts.host_name) || IsPublicAddress(client.host_address());
   if (listed ? allowed : !is_public || facts.uses_known_host()) return std::nullopt;
-  // A host that does not answer is a stale setting, not a rogue one.
-  if (facts.host_dead && !is_public) return std::nullopt;
+  // A record of a host that does not answer is a stale one, not a rogue one.
+  if (facts.host_dead && !facts.pinned && !is_public) return std::nullopt;
   FindingBuilder builder("CLIENT_HOST_UNSANCTIONED", facts.machine);
   builder.Saw("kms_client", facts.pinned ? "registered_host" : "host", facts.host_name);
   if (!client.host_address().empty())
@@ -118,10 +118,27 @@ Found ActivatedByStranger(const Facts& facts) {
       .Build();
 }
 
-// One of both: by the host that it names, or else by the key that activated it.
+// The host that its newest successful request went to, whatever it asks now.
+Found ActivatedByUnlisted(const Facts& facts) {
+  if (!facts.machine.client.has_value() || facts.is_host) return std::nullopt;
+  const v1::ActivationAttempt* by = LastSuccess(*facts.machine.client);
+  if (by == nullptr || !CloudOfHost(by->host()).empty()) return std::nullopt;
+  const bool is_rogue = facts.policy.kms_hosts().empty()
+                            ? IsPublicAddress(by->host())
+                            : !IsAllowed(facts, by->host(), FindHost(facts.estate, by->host()));
+  if (!is_rogue) return std::nullopt;
+  return FindingBuilder("CLIENT_HOST_UNSANCTIONED", facts.machine)
+      .Saw("event 12288", "host", by->host(), by->has_at() ? &by->at() : nullptr)
+      .Explain("It was activated by a host that the policy does not know.")
+      .Build();
+}
+
+// One of them: by the host that it names, or the one that activated it, or the key of that.
 Found Unsanctioned(const Facts& facts) {
-  Found found = HostUnsanctioned(facts);
-  return found.has_value() ? std::move(found) : ActivatedByStranger(facts);
+  for (const auto look : {&HostUnsanctioned, &ActivatedByUnlisted, &ActivatedByStranger}) {
+    if (Found found = look(facts)) return found;
+  }
+  return std::nullopt;
 }
 
 bool HasNoNameServer(const Facts& facts) {
@@ -224,6 +241,12 @@ Found NoSrv(const Facts& facts) {
       .Build();
 }
 
+// Then the missing record is what stops it.
+Found NoSrvNorHost(const Facts& facts) { return facts.host_alive ? std::nullopt : NoSrv(facts); }
+
+// It goes on asking the host that it remembers.
+Found NoSrvButAHost(const Facts& facts) { return facts.host_alive ? NoSrv(facts) : std::nullopt; }
+
 bool IsKeyGroup(uint32_t error) { return error == 0xC004F042 || error == 0xC004F015; }
 
 Found HostKeyMismatch(const Facts& facts) {
@@ -243,6 +266,36 @@ Found HostKeyMismatch(const Facts& facts) {
   return builder.Build();
 }
 
+// By its own probes it reaches no host, neither the one that it asks nor, if nobody says which
+// that is, any other.
+bool NoProbeReaches(const Facts& facts) {
+  if (!facts.machine.probes.has_value()) return false;
+  if (!facts.host_name.empty())
+    return facts.host_dead && facts.ProbeOf(facts.host_name, facts.host_port) != nullptr;
+  bool failed = false;
+  for (const v1::Probe& probe : facts.machine.probes->probes()) {
+    if (probe.result() == v1::PROBE_RESULT_KMS) return false;
+    failed = failed || probe.result() != v1::PROBE_RESULT_UNSPECIFIED;
+  }
+  return failed;
+}
+
+// Is the count of its host high enough now, as the host tells it?
+bool IsCountEnough(const Facts& facts, uint32_t required) {
+  const MachineState* host = facts.host_machine;
+  return host != nullptr && host->host.has_value() &&
+         CountOf(*host->host).value_or(0) >= static_cast<int>(required == 0 ? 25 : required);
+}
+
+// What a host answered before it fell silent, or had enough clients: who fails asks again every two
+// hours, and this one does not.
+bool IsOldNews(const Facts& facts, uint32_t required) {
+  constexpr int64_t kDay = 86400;
+  return facts.attempt != nullptr && facts.attempt->has_at() &&
+         RightTime(facts.machine, facts.attempt->at()) + kDay < absl::ToUnixSeconds(facts.now) &&
+         (NoProbeReaches(facts) || IsCountEnough(facts, required));
+}
+
 // The count that the product of an attempt asks for; 0: not known.
 uint32_t RequiredBy(const Facts& facts, const v1::ActivationAttempt& attempt) {
   if (attempt.required_count() != 0) return attempt.required_count();
@@ -252,9 +305,10 @@ uint32_t RequiredBy(const Facts& facts, const v1::ActivationAttempt& attempt) {
 
 Found CountTooLow(const Facts& facts) {
   const v1::ActivationAttempt* attempt = facts.attempt;
-  if (ProductOffKms(facts) != nullptr) return std::nullopt;  // it asked before it had this key
   const bool by_code = facts.Shows(&IsCountTooLow);
   const uint32_t required = attempt == nullptr ? 0 : RequiredBy(facts, *attempt);
+  // It asked before it had this key, or long ago.
+  if (ProductOffKms(facts) != nullptr || IsOldNews(facts, required)) return std::nullopt;
   // An answer that names another reason was not about the count.
   constexpr uint32_t kNotEnoughCount = 0x04000000;
   const bool by_answer =
@@ -272,19 +326,9 @@ Found CountTooLow(const Facts& facts) {
   return AddError(builder, facts).Build();
 }
 
-// Nobody says which host, but none of those that were probed answers.
-bool NoProbeReaches(const Facts& facts) {
-  if (!facts.host_name.empty() || !facts.machine.probes.has_value()) return false;
-  bool failed = false;
-  for (const v1::Probe& probe : facts.machine.probes->probes()) {
-    if (probe.result() == v1::PROBE_RESULT_KMS) return false;
-    failed = failed || probe.result() != v1::PROBE_RESULT_UNSPECIFIED;
-  }
-  return failed;
-}
-
 bool IsSilent(const Facts& facts) {
-  if (facts.host_alive || facts.rejected != nullptr) return false;
+  // What it met before it was kept from asking hosts tells nothing any more.
+  if (facts.host_alive || facts.rejected != nullptr || facts.never_asks()) return false;
   if (facts.Shows(&IsNoContact)) return true;
   return facts.attempt != nullptr && facts.attempt_error == 0 && facts.attempt->has_answered() &&
          !facts.attempt->answered();
@@ -295,7 +339,6 @@ Found HostUnreachable(const Facts& facts) {
       !facts.machine.licensing.has_value() || facts.machine.licensing->products().empty();
   if (!AsksAHost(facts) && !(licence_unknown && !facts.is_host && IsNoContact(facts.attempt_error)))
     return std::nullopt;
-  if (!IsSilent(facts) && !facts.host_dead && !NoProbeReaches(facts)) return std::nullopt;
   FindingBuilder builder("CLIENT_HOST_UNREACHABLE", facts.machine);
   if (!facts.host_name.empty()) builder.Saw("kms_client", "host", facts.host_name);
   if (facts.machine.probes.has_value()) {
@@ -320,6 +363,19 @@ Found HostUnreachable(const Facts& facts) {
   return builder.Treat("activate").Build();
 }
 
+// The way there is closed, whatever else keeps the machine from being activated.
+Found ProbeUnanswered(const Facts& facts) {
+  // Pinned to a domain without records, it asks no host but the one that it remembers.
+  const bool remembers =
+      facts.machine.client->host_caching() && !facts.machine.client->discovered_host().empty();
+  if (IsLookupDomainEmpty(facts) && !remembers) return std::nullopt;
+  return NoProbeReaches(facts) ? HostUnreachable(facts) : std::nullopt;
+}
+
+Found RequestUnanswered(const Facts& facts) {
+  return !NoProbeReaches(facts) && IsSilent(facts) ? HostUnreachable(facts) : std::nullopt;
+}
+
 Found CachingOff(const Facts& facts) {
   if (!AsksAHost(facts) || !facts.machine.client.has_value()) return std::nullopt;
   const v1::KmsClientSection& client = *facts.machine.client;
@@ -330,11 +386,12 @@ Found CachingOff(const Facts& facts) {
 }
 
 constexpr Rule kRules[] = {
-    {Stage::kFact, &CachingOff},         {Stage::kFact, &HostOverride},
-    {Stage::kCause, &Unsanctioned},      {Stage::kCause, &NoNameServer},
-    {Stage::kCause, &LookupDomainWrong}, {Stage::kCause, &NoSrv},
-    {Stage::kSymptom, &HostKeyMismatch}, {Stage::kSymptom, &CountTooLow},
-    {Stage::kSymptom, &HostUnreachable},
+    {Stage::kFact, &CachingOff},           {Stage::kFact, &HostOverride},
+    {Stage::kFact, &Unsanctioned},         {Stage::kFact, &NoSrvButAHost},
+    {Stage::kFact, &ProbeUnanswered},      {Stage::kCause, &NoNameServer},
+    {Stage::kCause, &LookupDomainWrong},   {Stage::kCause, &NoSrvNorHost},
+    {Stage::kSymptom, &HostKeyMismatch},   {Stage::kSymptom, &CountTooLow},
+    {Stage::kSymptom, &RequestUnanswered},
 };
 
 }  // namespace

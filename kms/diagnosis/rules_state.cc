@@ -37,18 +37,19 @@ Found NonGenuine(const Facts& facts) {
   return std::nullopt;
 }
 
-// The state itself says it, whatever the newest attempt met. (0x4004F00D is also said of what
-// lapsed.)
+bool IsHardware(uint32_t error) { return error == 0xC004F00F; }
+
+// The state itself says it, whatever the newest attempt met.
 Found HardwareRejected(const Facts& facts) {
   const v1::Product* product = FindProduct(facts, [](const v1::Product& p) {
-    return p.status() != v1::LICENSE_STATUS_LICENSED && p.status_reason() == 0xC004F00F;
+    return p.status() != v1::LICENSE_STATUS_LICENSED && IsHardware(p.status_reason());
   });
   if (product == nullptr) return std::nullopt;
   return About("CLIENT_HARDWARE_CHANGED", facts, product).Build();
 }
 
 Found HardwareChanged(const Facts& facts) {
-  return OnError("CLIENT_HARDWARE_CHANGED", facts, &IsHardwareChanged);
+  return OnError("CLIENT_HARDWARE_CHANGED", facts, &IsHardware);
 }
 
 bool IsClock(uint32_t error) { return error == 0xC004F06C; }
@@ -128,12 +129,9 @@ int64_t OverdueFor(const Facts& facts) {
 
 // Of a licensed client on KMS it says that the next renewal will fail.
 Found ActivationTypeLimited(const Facts& facts) {
-  if (!facts.machine.client.has_value() || facts.is_host || !facts.wants_kms() ||
+  if (!facts.never_asks() || facts.is_host || !facts.wants_kms() ||
       facts.index.directory_users.contains(facts.machine.id) ||
       (facts.licensed() && facts.channel != Channel::kKmsClient))
-    return std::nullopt;
-  const v1::ActivationType type = facts.machine.client->activation_type();
-  if (type != v1::ACTIVATION_TYPE_DIRECTORY && type != v1::ACTIVATION_TYPE_TOKEN)
     return std::nullopt;
   FindingBuilder builder("CLIENT_ACTIVATION_TYPE_LIMITED", facts.machine);
   // It is why the machine is not licensed, or soon will not be.
@@ -141,7 +139,9 @@ Found ActivationTypeLimited(const Facts& facts) {
     builder.Severity(v1::SEVERITY_WARNING);
   return builder
       .Saw("kms_client", "activation_type",
-           type == v1::ACTIVATION_TYPE_DIRECTORY ? "directory only" : "token only")
+           facts.machine.client->activation_type() == v1::ACTIVATION_TYPE_DIRECTORY
+               ? "directory only"
+               : "token only")
       .Build();
 }
 
@@ -202,6 +202,19 @@ Found NotLicensed(const Facts& facts) {
   return AddAttempt(builder, facts).Build();
 }
 
+// In the grace that follows a change of hardware, and equally an activation that was not renewed:
+// only a machine that was activated not so long ago cannot have lapsed.
+Found OutOfTolerance(const Facts& facts) {
+  constexpr uint32_t kAdditionalGrace = 0x4004F00D;
+  const v1::Product* product = Unlicensed(facts);
+  if (product == nullptr || product->status_reason() != kAdditionalGrace) return std::nullopt;
+  const bool lapsed = facts.machine.client.has_value() &&
+                      facts.machine.client->has_last_activation_at() &&
+                      absl::ToUnixSeconds(facts.now) - LastActivation(facts) >= kValidity;
+  if (lapsed) return std::nullopt;
+  return About("CLIENT_HARDWARE_CHANGED", facts, product).Build();
+}
+
 constexpr Rule kRules[] = {
     {Stage::kFact, &Contradictory},        {Stage::kFact, &ActivationTypeLimited},
     {Stage::kFact, &ActivatedByDirectory}, {Stage::kFact, &ClockDrifts},
@@ -209,6 +222,7 @@ constexpr Rule kRules[] = {
     {Stage::kCause, &HardwareRejected},    {Stage::kSymptom, &HardwareChanged},
     {Stage::kGeneric, &NeverActivated},    {Stage::kGeneric, &GraceExpiring},
     {Stage::kGeneric, &RenewalOverdue},    {Stage::kGeneric, &NotLicensed},
+    {Stage::kGeneric, &OutOfTolerance},
 };
 
 }  // namespace

@@ -149,6 +149,9 @@ void Statements::Speaker::OfItsHost(const v1::KmsClientSection& client) {
     Say(Kind::kPinned, HostKey(host), port == 0 ? kDefaultPort : port, host);
   }
   if (!is_host_) {
+    if (const v1::ActivationAttempt* by = LastSuccess(client);
+        by != nullptr && HostKey(by->host()) != HostKey(HostInUse(client).first))
+      Say(Kind::kActivated, HostKey(by->host()));
     if (const absl::string_view host = HostInUse(client).first; !host.empty()) {
       const std::string key = HostKey(host);
       Say(Kind::kUser, key);
@@ -271,6 +274,8 @@ void PutOfTarget(Target& target, absl::string_view id, const Statement& said, Wi
       return PutId(target.users, id, wire);
     case Kind::kToldShort:
       return PutId(target.told_short, id, wire);
+    case Kind::kActivated:
+      return PutId(target.activated, id, wire);
     case Kind::kWaiting:
       return Tally(target.waiting, said.detail, wire);
     case Kind::kUnanswered:

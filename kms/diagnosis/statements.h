@@ -45,6 +45,7 @@ struct Statement {
     kUser,
     kWaiting,
     kToldShort,
+    kActivated,
     kUnanswered,
     // Of a DNS domain, which is the key.
     kServed,
