@@ -251,8 +251,13 @@ void Joiner::AttachNames() {
     all.push_back(i);
   };
   for (size_t i = 0; i < nodes_.size(); ++i) index(i);
+  std::set<std::tuple<std::string, absl::string_view, std::string>> attached;
   for (const Piece* piece : names_) {
     const std::string name = ShortName(piece->computer);
+    // Asked again and answered the same: with a thousand clients in its file, once is enough.
+    if (!attached.emplace(name, piece->file, piece->state.names->SerializeAsString()).second) {
+      continue;
+    }
     const std::vector<size_t>& own = name.empty() ? by_file[piece->file] : by_name[name];
     if (own.empty() && (!name.empty() || all.empty())) {
       Node& alone = nodes_.emplace_back();

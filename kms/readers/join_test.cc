@@ -150,6 +150,15 @@ TEST(JoinTest, DnsAnswersBelongToTheClients) {
   EXPECT_EQ(machines[1].names->answers(0).records(0).target(), "kms01.contoso.com");
 }
 
+TEST(JoinTest, TheSameAnswerOfOneFileCountsOnce) {
+  const std::string answer =
+      "C:\\> nslookup -type=srv _vlmcs._tcp.contoso.com\n"
+      "*** dc01.contoso.com can't find _vlmcs._tcp.contoso.com: Non-existent domain\n";
+  const auto machines = Machines({LicensedClient(kCmid) + "\n" + answer + answer});
+  ASSERT_EQ(machines.size(), 1u);
+  EXPECT_EQ(machines[0].names->answers_size(), 1);
+}
+
 TEST(JoinTest, AHostTakesTheNameThatItsClientUsed) {
   const auto machines =
       Machines({"# client, Application log\n" + Request(kCmid) +
