@@ -22,10 +22,10 @@ absl::Status Check(const World& world, const controller::FoldedView& view) {
   if (view.summary.reported() == world.size() && view.of_machine.size() > unwell / 2 &&
       view.of_machine.size() < 2 * unwell && view.summary.problems() > 0)
     return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("of ", world.size(), " machines ", unwell,
-                                          " are unwell, but ", view.summary.reported(), " were loaded, ",
-                                          view.of_machine.size(), " have findings and there are ",
-                                          view.summary.problems(), " problems"));
+  return absl::InternalError(
+      absl::StrCat("of ", world.size(), " machines ", unwell, " are unwell, but ",
+                   view.summary.reported(), " were loaded, ", view.of_machine.size(),
+                   " have findings and there are ", view.summary.problems(), " problems"));
 }
 
 template <typename Stored>
