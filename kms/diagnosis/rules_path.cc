@@ -366,8 +366,8 @@ Found HostUnreachable(const Facts& facts) {
 // The way there is closed, whatever else keeps the machine from being activated.
 Found ProbeUnanswered(const Facts& facts) {
   // Pinned to a domain without records, it asks no host but the one that it remembers.
-  const bool remembers =
-      facts.machine.client->host_caching() && !facts.machine.client->discovered_host().empty();
+  const std::optional<v1::KmsClientSection>& client = facts.machine.client;
+  const bool remembers = client && client->host_caching() && !client->discovered_host().empty();
   if (IsLookupDomainEmpty(facts) && !remembers) return std::nullopt;
   return NoProbeReaches(facts) ? HostUnreachable(facts) : std::nullopt;
 }
