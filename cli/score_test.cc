@@ -9,6 +9,7 @@
 namespace keymedic::cli {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -117,6 +118,24 @@ TEST(ScoreTest, AnotherTruthAboutTheMachineIsNoClaimAboutItsTrouble) {
   // Alone it explains nothing.
   EXPECT_THAT(Wrongs(Compare(truth, {host, Found("CLIENT_DUPLICATE_CMID", "pc"),
                                      Found("CLIENT_CACHING_OFF", "pc", v1::SEVERITY_NOTICE)})),
+              ElementsAre("root HOST_FIREWALL_CLOSED pc"));
+}
+
+TEST(ScoreTest, WhatFollowsTrulyFromAnotherCauseIsNoClaimAboutItsTrouble) {
+  lab::Truth truth = Closed();
+  truth.conditions.push_back({{"CLIENT_DNS_NO_SRV", "pc"}, false, {{"HOST_SRV_MISSING", "kms"}}});
+  truth.conditions.push_back({{"HOST_SRV_MISSING", "kms"}, true});
+  v1::Finding host = Found("HOST_FIREWALL_CLOSED", "kms");
+  const v1::Finding client = Under(Found("CLIENT_HOST_UNREACHABLE", "pc"), host);
+  v1::Finding missing = Found("HOST_SRV_MISSING", "kms");
+  const v1::Finding none = Under(Found("CLIENT_DNS_NO_SRV", "pc"), missing);
+  EXPECT_THAT(Wrongs(Compare(truth, {host, client, missing, none})), IsEmpty());
+  // Under a cause that it does not follow from it is wrong, and alone it explains nothing.
+  v1::Finding other = Found("CLIENT_CACHING_OFF", "pc");
+  EXPECT_THAT(Wrongs(Compare(truth, {host, client, missing, other,
+                                     Under(Found("CLIENT_DNS_NO_SRV", "pc"), other)})),
+              Contains("root CLIENT_DNS_NO_SRV pc"));
+  EXPECT_THAT(Wrongs(Compare(truth, {host, missing, none})),
               ElementsAre("root HOST_FIREWALL_CLOSED pc"));
 }
 

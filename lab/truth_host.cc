@@ -78,7 +78,7 @@ HostTruth TruthTeller::LookAt(const Machine& machine) const {
     const uint32_t told = client->client.registered_port;
     if (landscape_.FindHost(client->client.registered_host) == &machine &&
         (told == 0 ? kms::kDefaultPort : told) != host.listening_port)
-      out.pinned_wrong = true;
+      ++out.pinned_wrong;
   }
   out.unlicensed = product.status != keymedic::v1::LICENSE_STATUS_LICENSED;
   out.used_up = out.unlicensed && product.refusal == kHrKeyUsedUp;
@@ -172,7 +172,7 @@ void TruthTeller::TellHostPath(const Machine& machine, const HostTruth& truth) {
   if (truth.stopped) Say("HOST_SERVICE_STOPPED", name, true);
   // With its old port it would be open.
   if (truth.closed) Say("HOST_FIREWALL_CLOSED", name, !truth.wrong_port);
-  if (truth.wrong_port || truth.pinned_wrong) Say("HOST_PORT_MISMATCH", name, true);
+  if (truth.wrong_port || truth.pinned_wrong > 0) Say("HOST_PORT_MISMATCH", name, true);
   const auto [reaching, failing] = reached_[&machine];
   const bool explained = truth.stopped || truth.closed || truth.wrong_port || truth.unlicensed;
   if (failing > 0) {
@@ -212,7 +212,8 @@ void TruthTeller::TellHostCount(const Machine& machine, const HostTruth& truth) 
       Say("HOST_COUNT_TOO_LOW", name, false);
   }
   // Where no log tells who asks, it is no mistake to say that desktops could not.
-  if (truth.count != 0 && truth.count < 25 && machine.host->log.empty())
+  if (truth.count != 0 && truth.count < 25 &&
+      (machine.host->log.empty() || machine.host->log.overwritten()))
     Say("HOST_COUNT_TOO_LOW", name, false);
 }
 

@@ -148,6 +148,9 @@ TruthTeller::Causes TruthTeller::CausesOfLowCount(const Machine& host) const {
     if (truth.publishing_off) out.insert({"HOST_DNS_PUBLISHING_OFF", name});
     if (truth.record_lost) out.insert({"HOST_SRV_MISSING", name});
   }
+  // Those who ask on a wrong port would fill it.
+  if (truth.pinned_wrong > 0 && truth.count + truth.pinned_wrong >= truth.threshold)
+    out.insert({"HOST_PORT_MISMATCH", name});
   if (truth.rejects) out.insert({"HOST_KEY_MISMATCH", name});
   if (truth.outdated) out.insert({"HOST_SERVICE_OUTDATED", name});
   if (!truth.stuck && !truth.split) out.insert({"HOST_COUNT_TOO_LOW", name});

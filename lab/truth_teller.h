@@ -24,7 +24,7 @@ struct HostTruth {
   bool stopped = false;
   bool closed = false;        // the firewall, for the port on which it listens
   bool wrong_port = false;    // its own port differs from what it is said to have
-  bool pinned_wrong = false;  // some clients are told another port
+  uint32_t pinned_wrong = 0;  // how many clients are told another port
   bool unlicensed = false;
   bool used_up = false;
   bool cannot_host = false;

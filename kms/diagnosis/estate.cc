@@ -157,13 +157,34 @@ void TouchZones(const Estate::Index& index, const ZoneViews& before, const ZoneV
   }
 }
 
-// Those who look at what a host says of them, or at its key.
+void TouchShort(const Estate::Index& index, absl::string_view name, Touched& touched) {
+  if (const auto it = index.targets.find(name); it != index.targets.end())
+    touched.AddAll(it->second.told_short);
+  // A machine that does not tell its domain is found by its first label.
+  if (const auto full = index.full_targets.find(name); full != index.full_targets.end()) {
+    for (const std::string& target : full->second)
+      touched.AddAll(index.targets.at(target).told_short);
+  }
+  if (const auto alias = index.aliases.find(name); alias != index.aliases.end()) {
+    for (const auto& [target, answers] : alias->second)
+      touched.AddAll(index.targets.at(target).told_short);
+  }
+}
+
+// Those who look at what a host says of them, or at its key or count.
 void TouchByHost(const Estate::Index& index, const News& news, Touched& touched) {
-  bool keys_differ = false;
+  bool keys_differ = false, count_differs = false;
   news.ForEachDifference([&](const Statement& said) {
     if (said.kind == Kind::kRejected) touched.AddAllAt(index.by_cmid, said.key);
     keys_differ = keys_differ || said.kind == Kind::kHostKey;
+    count_differs = count_differs || said.kind == Kind::kCount;
   });
+  // Whom it once answered that its count is too low.
+  if (count_differs) {
+    news.ForEach([&](const Statement& said) {
+      if (said.kind == Kind::kName) TouchShort(index, said.key, touched);
+    });
+  }
   if (!keys_differ) return;
   news.ForEach([&](const Statement& said) {
     if (said.kind == Kind::kHostPid) touched.AddAllAt(index.pid_users, said.key);

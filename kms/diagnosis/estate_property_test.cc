@@ -92,8 +92,9 @@ class Dice {
     constexpr uint32_t kErrors[] = {0, 0xC004F074, 0xC004F038, 0x8007232B, 0xC004F042};
     v1::ActivationAttempt& attempt =
         AddAttempt(machine, OneIn(4) ? 8198 : 12288, kErrors[Below(5)], From(kHosts));
-    Set(kNow - absl::Hours(static_cast<int64_t>(Below(5))), attempt.mutable_at());
+    Set(kNow - absl::Hours(static_cast<int64_t>(Below(OneIn(2) ? 5 : 50))), attempt.mutable_at());
     if (OneIn(2)) attempt.set_answered(OneIn(2));
+    if (attempt.error() == 0) attempt.set_bound(OneIn(2));
   }
 
   void RollHost(v1::KmsHostSection& host, MachineState& machine) {
@@ -122,6 +123,13 @@ std::string Text(const std::vector<v1::Finding>& findings) {
   return out;
 }
 
+// Who is allowed depends on what a host is called.
+v1::Policy OneHost() {
+  v1::Policy policy;
+  policy.add_kms_hosts("kms1.contoso.example");
+  return policy;
+}
+
 std::vector<v1::Finding> Folded(const Estate& estate, const Findings& findings) {
   std::vector<v1::Finding> all = DiagnoseRecords(estate, {}, kNow);
   for (const auto& [id, own] : findings) all.insert(all.end(), own.begin(), own.end());
@@ -135,7 +143,7 @@ void ExpectAsBuiltAtOnce(const Estate& estate, const Findings& kept) {
     if (const MachineState* machine = estate.Find(id)) fresh.Load(*machine);
   }
   for (const auto& [id, findings] : kept) {
-    found[id] = Diagnose(fresh, id);
+    found[id] = Diagnose(fresh, id, OneHost());
     ASSERT_EQ(Text(findings), Text(found[id])) << "of " << id;
   }
   ASSERT_EQ(Text(Folded(estate, kept)), Text(Folded(fresh, found)));
@@ -151,9 +159,9 @@ TEST_P(EstateProperty, GrownIsAsBuiltAtOnce) {
     const char* const id = kIds[dice.Below(std::size(kIds))];
     const bool goes = dice.OneIn(8);
     for (const std::string& touched : goes ? estate.Remove(id) : estate.Upsert(dice.Roll(id)))
-      kept[touched] = Diagnose(estate, touched);
+      kept[touched] = Diagnose(estate, touched, OneHost());
     for (const auto& [other, findings] : kept) {
-      ASSERT_EQ(Text(findings), Text(Diagnose(estate, other)))
+      ASSERT_EQ(Text(findings), Text(Diagnose(estate, other, OneHost())))
           << other << " changed unseen in step " << step << (goes ? " without " : " by ") << id;
     }
     if (step % 20 != 0) continue;

@@ -151,6 +151,7 @@ bool IsNoContact(uint32_t error) {
                        0x800706BE, 0x800706BF, 0x800706D9, 0x800706BB, 0x8007139F, 0xC004F074});
 }
 bool IsCountTooLow(uint32_t error) { return error == 0xC004F038; }
+bool IsKeyRefused(uint32_t error) { return error == 0xC004F042; }
 bool IsNoSrv(uint32_t error) { return OneOf(error, {0x8007232B, 0x8007251D, 0x8007007B}); }
 bool IsNoNameServer(uint32_t error) { return error == 0x8007267C; }
 bool IsWrongKeyForEdition(uint32_t error) { return OneOf(error, {0xC004F069, 0xC004E016}); }
@@ -237,8 +238,10 @@ void Facts::LookAtClient(const v1::KmsClientSection& client) {
   const auto [host_in_use, port_in_use] = HostInUse(client);
   host_name = std::string(host_in_use);
   host_port = port_in_use;
-  if (host_name.empty() && machine.probes.has_value() && machine.probes->probes_size() == 1)
+  if (host_name.empty() && machine.probes.has_value() && machine.probes->probes_size() == 1) {
     host_name = machine.probes->probes(0).host();
+    host_port = machine.probes->probes(0).port();
+  }
 }
 
 void Facts::LookAtHost() {
@@ -311,12 +314,37 @@ bool Facts::uses_known_host() const {
 const v1::SrvAnswer* Facts::answer_in_use() const {
   if (!machine.names.has_value()) return nullptr;
   const auto& answers = machine.names->answers();
-  const auto first = absl::c_find_if(
-      answers, [](const v1::SrvAnswer& answer) { return !answer.records().empty(); });
+  const std::string domain = lookup_domain();
+  const auto first = absl::c_find_if(answers, [&](const v1::SrvAnswer& answer) {
+    return !answer.records().empty() && (domain.empty() || DomainOf(answer.name()) == domain);
+  });
   return first == answers.end() ? nullptr : &*first;
 }
 
+std::string Facts::lookup_domain() const {
+  return machine.client.has_value() ? DomainOf(machine.client->lookup_domain()) : "";
+}
+
+bool Facts::searches_in_vain() const {
+  const std::string domain = lookup_domain();
+  if (domain.empty() || !machine.names.has_value()) return false;
+  bool asked = false;
+  for (const v1::SrvAnswer& answer : machine.names->answers()) {
+    if (DomainOf(answer.name()) != domain) continue;
+    if (!answer.records().empty() || (answer.error() != 0 && !IsNoSrv(answer.error())))
+      return false;
+    asked = true;
+  }
+  return asked;
+}
+
+bool Facts::probe_fails() const {
+  const v1::Probe* probe = ProbeOf(host_name, host_port);
+  return probe != nullptr && probe->result() != v1::PROBE_RESULT_KMS;
+}
+
 bool Facts::IsOffered(absl::string_view host) const {
+  if (searches_in_vain()) return false;
   const v1::SrvAnswer* answer = answer_in_use();
   return answer == nullptr || absl::c_any_of(answer->records(), [&](const v1::SrvRecord& record) {
            return IsSameName(record.target(), host);

@@ -51,7 +51,8 @@ uint32_t StateError(const v1::LicensingSection& licensing);
 // Error codes that mean the same thing.
 bool IsNoContact(uint32_t error);  // the host did not answer
 bool IsCountTooLow(uint32_t error);
-bool IsNoSrv(uint32_t error);  // no SRV record was found
+bool IsKeyRefused(uint32_t error);  // the host's key does not cover what asked
+bool IsNoSrv(uint32_t error);       // no SRV record was found
 bool IsNoNameServer(uint32_t error);
 bool IsWrongKeyForEdition(uint32_t error);
 bool IsNonGenuine(uint32_t error);
@@ -109,10 +110,14 @@ struct Facts {
     if (rejected != nullptr) return fits(rejected->last_error());
     return attempt_error != 0 ? fits(attempt_error) : state_error != 0 && fits(state_error);
   }
+  // Does its own probe of the host that it uses fail?
+  bool probe_fails() const;
+  // Is it pinned to a domain that is known to have no record?
+  bool searches_in_vain() const;
   // Is the host that it uses one that the estate knows as a KMS host?
   bool uses_known_host() const;
-  // The first name in the order of its suffixes that has records: it asks none of the others. Null:
-  // it was told of no host.
+  // The first name that has records, in the order of its suffixes or in the domain that it is
+  // pinned to: it asks none of the others. Null: it was told of no host.
   const v1::SrvAnswer* answer_in_use() const;
   // Would it come to this host by DNS? True where it is not known what DNS tells it.
   bool IsOffered(absl::string_view host) const;
@@ -120,6 +125,7 @@ struct Facts {
   const v1::Probe* ProbeOf(absl::string_view host, uint32_t port) const;
 
  private:
+  std::string lookup_domain() const;  // that it is pinned to; empty: none
   void LookAtLicensing();
   void LookAtClient(const v1::KmsClientSection& client);
   void LookAtHost();

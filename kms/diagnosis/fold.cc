@@ -466,9 +466,10 @@ bool Folder::IsAskedWhereItListens(const MachineState& host) const {
 std::vector<std::string> Folder::ShortHosts(const MachineState& machine, const Uses& uses) const {
   const int needed = machine.os.has_value() && machine.os->is_server() ? 5 : 25;
   std::vector<std::string> out;
-  // Of several it has an answer from those that it reaches.
-  const bool several = !uses.asked_known && !uses.reached.empty();
-  for (const std::string& id : several ? uses.reached : Asked(uses)) {
+  // Whoever answers it, in place of the host that it asks, or of those that it might.
+  const bool asked_answers =
+      uses.asked_known && absl::c_linear_search(uses.reached, uses.hosts.front());
+  for (const std::string& id : asked_answers || uses.reached.empty() ? Asked(uses) : uses.reached) {
     const MachineState* host = estate_.Find(id);
     if (host == nullptr || !host->host.has_value()) continue;
     if (const std::optional<int> count = CountOf(*host->host); count.has_value() && *count < needed)

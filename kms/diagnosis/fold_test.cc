@@ -276,6 +276,74 @@ TEST(Fold, ARogueRecordDrawsItsClients) {
   EXPECT_THAT(findings[0].folded_codes(), ElementsAre("CLIENT_HOST_UNSANCTIONED"));
 }
 
+TEST(Fold, AHostWhoseCountIsImpossibleIsKnownByWhatItAnswers) {
+  Estate estate;
+  estate.Upsert(HealthyHost("kms1", 1207));
+  std::vector<std::string> ids = {"kms1"};
+  for (const char* id : {"pc-1", "pc-2"}) {
+    MachineState machine = UnlicensedClient(id);
+    AddAttempt(machine, 12288, 0xC004F038, kHost);
+    estate.Upsert(machine);
+    ids.push_back(id);
+  }
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, ids);
+  EXPECT_THAT(Problems(findings), ElementsAre("HOST_COUNT_TOO_LOW"));
+  EXPECT_NE(FindCode(findings, "EVIDENCE_CONTRADICTORY"), nullptr);
+  EXPECT_THAT(FindCode(findings, "HOST_COUNT_TOO_LOW")->affected_machines(),
+              ElementsAre("kms1", "pc-1", "pc-2"));
+}
+
+TEST(Fold, ASettingThatLeadsToADeadHostIsOneProblemOnAnyList) {
+  Estate estate;
+  MachineState machine = HealthyClient("pc");
+  machine.client->set_registered_host("gone.contoso.example");
+  AddProbe(machine, "gone.contoso.example", v1::PROBE_RESULT_UNRESOLVED);
+  estate.Upsert(machine);
+  v1::Policy policy;
+  policy.add_kms_hosts(kHost);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"pc"}, policy);
+  EXPECT_THAT(Problems(findings), ElementsAre("CLIENT_HOST_OVERRIDE"));
+  EXPECT_THAT(findings[0].folded_codes(),
+              ElementsAre("CLIENT_HOST_UNREACHABLE", "CLIENT_HOST_UNSANCTIONED"));
+}
+
+// Two hosts by DNS, of which the one answers and the other is not licensed and short.
+TEST(Fold, WhoIsServedElsewhereDoesNotWaitForAShortHost) {
+  Estate estate;
+  estate.Upsert(HealthyHost("kms1", 30));
+  MachineState other = HealthyHost("kms2", 3);
+  other.licensing->mutable_products(0)->set_status(v1::LICENSE_STATUS_NOTIFICATION);
+  estate.Upsert(other);
+  MachineState machine = UnlicensedClient("pc", 0xC004F009);
+  v1::SrvAnswer& answer = AddAnswer(machine);
+  AddRecord(answer, kHost);
+  AddRecord(answer, "kms2.contoso.example");
+  AddProbe(machine, kHost, v1::PROBE_RESULT_KMS);
+  AddProbe(machine, "kms2.contoso.example", v1::PROBE_RESULT_REFUSED);
+  estate.Upsert(machine);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "kms2", "pc"});
+  EXPECT_EQ(FindCode(findings, "CLIENT_NOT_LICENSED")->cause_code(), "");
+}
+
+TEST(Fold, AFewThatAreToldAWrongPortDoNotEmptyACount) {
+  Estate estate;
+  std::vector<std::string> ids = {"kms1"};
+  MachineState host = HealthyHost("kms1", 10);
+  AddRequest(host, "x", {"pc"});
+  estate.Upsert(host);
+  for (int i = 0; i < 30; ++i) {
+    MachineState machine = UnlicensedClient(absl::StrCat("pc-", i));
+    machine.client->set_registered_host(kHost);
+    machine.client->set_registered_port(i < 3 ? 1699 : 1688);
+    AddAttempt(machine, 12288, i < 3 ? 0xC004F074 : 0xC004F038, kHost);
+    ids.push_back(machine.id);
+    estate.Upsert(std::move(machine));
+  }
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, ids);
+  EXPECT_EQ(FindCode(findings, "HOST_COUNT_TOO_LOW")->cause_code(), "");
+  EXPECT_NE(FindCode(findings, "HOST_PORT_MISMATCH"), nullptr);
+}
+
 TEST(Fold, WhatIsLeftIsOneProblem) {
   Estate estate;
   estate.Upsert(UnlicensedClient("pc", 0xC004F056));

@@ -101,7 +101,8 @@ Found KeyRejects(const Facts& facts) {
   return std::nullopt;
 }
 
-// The clients that use this host and are not licensed hold keys that none of its own covers.
+// The clients that use this host, and that it does not activate, hold keys that none of its own
+// covers.
 Found KeyCannotServe(const Facts& facts) {
   const std::vector<absl::string_view> families = HostFamiliesOf(facts.machine);
   if (families.empty()) return std::nullopt;
@@ -111,7 +112,7 @@ Found KeyCannotServe(const Facts& facts) {
       return FindingBuilder("HOST_KEY_MISMATCH", facts.machine)
           .Saw("licensing", "host key", absl::StrJoin(families, ", "))
           .Saw("licensing of clients", std::string(waiting),
-               absl::StrCat(products, " unlicensed products that ask this host"))
+               absl::StrCat(products, " products that wait for this host"))
           .Build();
     }
   }

@@ -86,6 +86,28 @@ std::vector<Case> StateCases() {
          AddRequest(m, "x", {"pc-1", "pc-2", "pc-3"});
        },
        {"CLIENT_DUPLICATE_CMID"}},
+      {"clones that asked last more than 30 days ago",
+       [](MachineState& m) {
+         m.host->set_current_count(15);
+         v1::RequestSummary& request = AddRequest(m, "x", {"pc-1", "pc-2"});
+         Set(kNow - absl::Hours(24 * 31), request.mutable_last_at());
+       },
+       {"HOST_COUNT_TOO_LOW"}},
+      {"a wrong key group more than 30 days ago",
+       [](MachineState& m) {
+         v1::RequestSummary& request = AddRequest(m, "x", {"pc-1"}, 0xC004F015);
+         Set(kNow - absl::Hours(24 * 31), request.mutable_last_at());
+       },
+       {"HOST_COUNT_SATURATED"}},
+      {"clones and no count",
+       [](MachineState& m) {
+         m.host->set_current_count(0);
+         AddRequest(m, "x", {"pc-1", "pc-2"});
+       },
+       {"HOST_COUNT_ZERO"}},
+      {"a count that no host has",
+       [](MachineState& m) { m.host->set_current_count(1207); },
+       {"EVIDENCE_CONTRADICTORY"}},
       {"clones, count not known",
        [](MachineState& m) {
          m.host->clear_current_count();

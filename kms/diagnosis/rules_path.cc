@@ -59,7 +59,7 @@ Found HostUnsanctioned(const Facts& facts) {
   const bool is_public = IsPublicAddress(facts.host_name) || IsPublicAddress(client.host_address());
   if (listed ? allowed : !is_public || facts.uses_known_host()) return std::nullopt;
   // A record of a host that does not answer is a stale one, not a rogue one.
-  if (facts.host_dead && !facts.pinned && !is_public) return std::nullopt;
+  if ((facts.host_dead || facts.probe_fails()) && !facts.pinned && !is_public) return std::nullopt;
   FindingBuilder builder("CLIENT_HOST_UNSANCTIONED", facts.machine);
   builder.Saw("kms_client", facts.pinned ? "registered_host" : "host", facts.host_name);
   if (!client.host_address().empty())
@@ -173,24 +173,8 @@ void TreatByNamingHost(const Facts& facts, FindingBuilder& builder) {
   builder.Treat("ensure_host", {{"host", name}, {"port", absl::StrCat(port)}}).Treat("activate");
 }
 
-// Is the client pinned to a domain that is known to have no record?
-bool IsLookupDomainEmpty(const Facts& facts) {
-  if (!facts.machine.client.has_value() || !facts.machine.names.has_value()) return false;
-  const std::string domain = DomainOf(facts.machine.client->lookup_domain());
-  if (domain.empty()) return false;
-  bool asked = false;
-  for (const v1::SrvAnswer& answer : facts.machine.names->answers()) {
-    if (DomainOf(answer.name()) != domain) continue;
-    if (!answer.records().empty() || (answer.error() != 0 && !IsNoSrv(answer.error())))
-      return false;
-    asked = true;
-  }
-  return asked;
-}
-
 Found LookupDomainWrong(const Facts& facts) {
-  if (facts.pinned || facts.is_host || ProductOffKms(facts) != nullptr ||
-      !IsLookupDomainEmpty(facts))
+  if (facts.pinned || facts.is_host || ProductOffKms(facts) != nullptr || !facts.searches_in_vain())
     return std::nullopt;
   const std::string& domain = facts.machine.client->lookup_domain();
   FindingBuilder builder("CLIENT_LOOKUP_DOMAIN_WRONG", facts.machine);
@@ -218,7 +202,7 @@ Found NoSrv(const Facts& facts) {
       NeedsNoHost(facts))
     return std::nullopt;
   const bool asked = facts.machine.names.has_value() && !facts.machine.names->answers().empty();
-  const bool none = asked && (IsToldNoSrv(*facts.machine.names) || IsLookupDomainEmpty(facts));
+  const bool none = asked && (IsToldNoSrv(*facts.machine.names) || facts.searches_in_vain());
   // What names say now is newer than what an attempt said.
   if (asked ? !none : !facts.Shows(&IsNoSrv)) return std::nullopt;
   if (asked && !facts.is_kms_client && facts.machine.licensing.has_value()) return std::nullopt;
@@ -247,11 +231,11 @@ Found NoSrvNorHost(const Facts& facts) { return facts.host_alive ? std::nullopt 
 // It goes on asking the host that it remembers.
 Found NoSrvButAHost(const Facts& facts) { return facts.host_alive ? NoSrv(facts) : std::nullopt; }
 
-bool IsKeyGroup(uint32_t error) { return error == 0xC004F042 || error == 0xC004F015; }
+// As the client and the host's own log call it.
+bool IsKeyGroup(uint32_t error) { return IsKeyRefused(error) || error == 0xC004F015; }
 
 Found HostKeyMismatch(const Facts& facts) {
-  Found found = OnError("CLIENT_HOST_KEY_MISMATCH", facts,
-                        [](uint32_t error) { return error == 0xC004F042; });
+  Found found = OnError("CLIENT_HOST_KEY_MISMATCH", facts, &IsKeyRefused);
   const bool told_by_host = facts.rejected != nullptr && IsKeyGroup(facts.rejected->last_error());
   if (!found.has_value() && !told_by_host) return std::nullopt;
   // The key is the host's, never the client's own.
@@ -270,8 +254,7 @@ Found HostKeyMismatch(const Facts& facts) {
 // that is, any other.
 bool NoProbeReaches(const Facts& facts) {
   if (!facts.machine.probes.has_value()) return false;
-  if (!facts.host_name.empty())
-    return facts.host_dead && facts.ProbeOf(facts.host_name, facts.host_port) != nullptr;
+  if (!facts.host_name.empty()) return facts.host_dead && facts.probe_fails();
   bool failed = false;
   for (const v1::Probe& probe : facts.machine.probes->probes()) {
     if (probe.result() == v1::PROBE_RESULT_KMS) return false;
@@ -293,7 +276,7 @@ bool IsOldNews(const Facts& facts, uint32_t required) {
   constexpr int64_t kDay = 86400;
   return facts.attempt != nullptr && facts.attempt->has_at() &&
          RightTime(facts.machine, facts.attempt->at()) + kDay < absl::ToUnixSeconds(facts.now) &&
-         (NoProbeReaches(facts) || IsCountEnough(facts, required));
+         (facts.probe_fails() || IsCountEnough(facts, required));
 }
 
 // The count that the product of an attempt asks for; 0: not known.
@@ -366,9 +349,9 @@ Found HostUnreachable(const Facts& facts) {
 // The way there is closed, whatever else keeps the machine from being activated.
 Found ProbeUnanswered(const Facts& facts) {
   // Pinned to a domain without records, it asks no host but the one that it remembers.
-  const std::optional<v1::KmsClientSection>& client = facts.machine.client;
-  const bool remembers = client && client->host_caching() && !client->discovered_host().empty();
-  if (IsLookupDomainEmpty(facts) && !remembers) return std::nullopt;
+  if (facts.searches_in_vain() &&
+      (!facts.machine.client->host_caching() || facts.machine.client->discovered_host().empty()))
+    return std::nullopt;
   return NoProbeReaches(facts) ? HostUnreachable(facts) : std::nullopt;
 }
 

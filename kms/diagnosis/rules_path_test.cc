@@ -197,6 +197,92 @@ std::vector<Case> PathCases() {
        },
        {"CLIENT_HOST_UNSANCTIONED"},
        &Sanctions},
+      {"a host that is not sanctioned, pinned and dead",
+       [=] {
+         return Changed(Pinned(HealthyClient("pc"), "rogue.contoso.example"),
+                        [=](MachineState& m) { AddProbe(m, "rogue.contoso.example", timeout); });
+       },
+       {"CLIENT_HOST_OVERRIDE", "CLIENT_HOST_UNREACHABLE", "CLIENT_HOST_UNSANCTIONED"},
+       &Sanctions},
+      {"a host that is not sanctioned, of a dead record",
+       [=] {
+         return Changed(HealthyClient("pc"), [=](MachineState& m) {
+           m.client->set_discovered_host("old.contoso.example");
+           AddProbe(m, "old.contoso.example", timeout);
+         });
+       },
+       {"CLIENT_HOST_UNREACHABLE"},
+       &Sanctions},
+      {"activated by a host that is not sanctioned, uses one that is",
+       [] {
+         return Changed(HealthyClient("pc"), [](MachineState& m) {
+           m.client->set_discovered_host("kms1.contoso.example");
+           v1::ActivationAttempt& by = AddAttempt(m, 12288, 0, "rogue.contoso.example");
+           by.set_bound(true);
+           Set(kNow - absl::Hours(25), by.mutable_at());
+         });
+       },
+       {"CLIENT_HOST_UNSANCTIONED"},
+       &Sanctions},
+      {"the request that activated it, told a moment later than the service says",
+       [] {
+         return Changed(HealthyClient("pc"), [](MachineState& m) {
+           m.client->set_discovered_host("kms1.contoso.example");
+           v1::ActivationAttempt& by = AddAttempt(m, 12288, 0, "rogue.contoso.example");
+           by.set_bound(true);
+           Set(kNow - absl::Hours(24) + absl::Seconds(12), by.mutable_at());
+         });
+       },
+       {"CLIENT_HOST_UNSANCTIONED"},
+       &Sanctions},
+      {"a count that was too low two days ago, before the host fell silent",
+       [=] {
+         return Changed(UnlicensedClient("pc"), [=](MachineState& m) {
+           Set(kNow - absl::Hours(48), AddAttempt(m, 12288, 0xC004F038, "kms1").mutable_at());
+           AddProbe(m, "kms1", timeout);
+         });
+       },
+       {"CLIENT_HOST_UNREACHABLE"},
+       {}},
+      {"a wrong key, and no host answers",
+       [=] {
+         return Changed(UnlicensedClient("pc", 0xC004F069), [=](MachineState& m) {
+           m.client->set_discovered_host("kms1");
+           AddProbe(m, "kms1", timeout);
+         });
+       },
+       {"CLIENT_KEY_WRONG_EDITION", "CLIENT_HOST_UNREACHABLE"},
+       {}},
+      {"limited to the directory, what it met before",
+       [] {
+         return Changed(UnlicensedClient("pc"), [](MachineState& m) {
+           m.client->set_activation_type(v1::ACTIVATION_TYPE_DIRECTORY);
+           AddAttempt(m, 12288, kNoContact, "kms1");
+         });
+       },
+       {"CLIENT_ACTIVATION_TYPE_LIMITED", "CLIENT_NOT_LICENSED"},
+       {}},
+      {"no SRV record, and the host that it remembers answers",
+       [=] {
+         return Changed(UnlicensedClient("pc"), [=](MachineState& m) {
+           AddAnswer(m, 0x8007232B);
+           m.client->set_discovered_host("kms1");
+           AddProbe(m, "kms1", kms);
+         });
+       },
+       {"CLIENT_DNS_NO_SRV", "CLIENT_NOT_LICENSED"},
+       {}},
+      {"pinned to a domain without records, hosts of another one do not answer",
+       [=] {
+         return Changed(UnlicensedClient("pc"), [=](MachineState& m) {
+           m.client->set_lookup_domain("old.example");
+           AddAnswer(m, 0x8007232B, "old.example");
+           AddRecord(AddAnswer(m), "kms1.contoso.example");
+           AddProbe(m, "kms1.contoso.example", timeout);
+         });
+       },
+       {"CLIENT_DNS_NO_SRV", "CLIENT_LOOKUP_DOMAIN_WRONG"},
+       {}},
       {"any host, where policy names none",
        [] {
          return Changed(HealthyClient("pc"), [](MachineState& m) {

@@ -94,6 +94,22 @@ std::vector<Case> StateCases() {
        [] { return UnlicensedClient("pc", 0xC004F00F); },
        {"CLIENT_HARDWARE_CHANGED"},
        {}},
+      {"additional grace, activated a month ago",
+       [] {
+         return Changed(UnlicensedClient("pc", 0x4004F00D), [](MachineState& m) {
+           Set(kNow - absl::Hours(24 * 30), m.client->mutable_last_activation_at());
+         });
+       },
+       {"CLIENT_HARDWARE_CHANGED", "CLIENT_NOT_LICENSED"},
+       {}},
+      {"additional grace, lapsed",
+       [] {
+         return Changed(UnlicensedClient("pc", 0x4004F00D), [](MachineState& m) {
+           Set(kNow - absl::Hours(24 * 181), m.client->mutable_last_activation_at());
+         });
+       },
+       {"CLIENT_NOT_LICENSED"},
+       {}},
       {"hardware, and a clock that is off",
        [] {
          return Changed(UnlicensedClient("pc", 0xC004F00F), [](MachineState& m) {

@@ -18,10 +18,10 @@ bool UsesDirectory(const MachineState& machine) {
           machine.client->last_activation_type() == v1::ACTIVATION_TYPE_DIRECTORY);
 }
 
-// The family of the client key of a product that waits for a host; empty: it does not, or that is
-// not known.
-absl::string_view WaitingFamily(const v1::Product& product) {
-  if (product.is_addon() || product.status() == v1::LICENSE_STATUS_LICENSED ||
+// The family of the client key of a product that waits for a host, not licensed or `refused` its
+// renewal; empty: it does not, or that is not known.
+absl::string_view WaitingFamily(const v1::Product& product, bool refused) {
+  if (product.is_addon() || (product.status() == v1::LICENSE_STATUS_LICENSED && !refused) ||
       product.status() == v1::LICENSE_STATUS_UNSPECIFIED || product.activation_id().empty() ||
       ChannelOf(product) != Channel::kKmsClient)
     return "";
@@ -157,9 +157,10 @@ void Statements::Speaker::OfItsHost(const v1::KmsClientSection& client) {
       Say(Kind::kUser, key);
       const v1::ActivationAttempt* attempt = CurrentAttempt(client);
       if (attempt != nullptr && IsCountTooLow(attempt->error())) Say(Kind::kToldShort, key);
+      const bool refused = attempt != nullptr && IsKeyRefused(attempt->error());
       if (machine_.licensing.has_value()) {
         for (const v1::Product& product : machine_.licensing->products()) {
-          const absl::string_view family = WaitingFamily(product);
+          const absl::string_view family = WaitingFamily(product, refused);
           if (!family.empty()) Say(Kind::kWaiting, key, 0, family);
         }
       }
