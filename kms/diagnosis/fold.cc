@@ -13,56 +13,13 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "kms/diagnosis/facts.h"
+#include "kms/diagnosis/fold_counts.h"
 #include "kms/diagnosis/fold_rules.h"
 
 namespace keymedic::kms {
 namespace {
 
 constexpr size_t kNone = static_cast<size_t>(-1);
-
-// The highest count that its clients are known to ask for; a desktop's, if none is known.
-size_t ThresholdOf(const MachineState& host) {
-  const int required = host.host.has_value() ? RequiredCount(*host.host) : 0;
-  return required == 0 ? kDesktopThreshold : required;
-}
-
-// How many machines of the estate use this host, with this id.
-size_t UsersWithId(const Estate& estate, const MachineState& host, absl::string_view cmid) {
-  const auto sharing = estate.index().by_cmid.find(absl::AsciiStrToLower(cmid));
-  if (sharing == estate.index().by_cmid.end()) return 0;
-  const std::vector<const Target*> targets = estate.index().TargetsOf(host);
-  return absl::c_count_if(sharing->second, [&](absl::string_view id) {
-    return absl::c_any_of(targets,
-                          [&](const Target* target) { return target->users.contains(id); });
-  });
-}
-
-// Would its count be enough if each of the machines that share an id had one of its own?
-bool ClonesFillCount(const Estate& estate, const MachineState& host) {
-  constexpr int kMostNamed = 16;  // by one request; of more it is not known how many there are
-  if (!host.host.has_value()) return false;
-  // Of an excerpt it is not known who else asked with these ids.
-  if (!host.host->has_log_hours_held()) return true;
-  size_t count = CountOf(*host.host).value_or(0);
-  for (const v1::RequestSummary& request : host.host->requests()) {
-    if (!IsMachineId(request.client_machine_id())) continue;
-    std::set<std::string> names;
-    for (const std::string& name : request.machine_names()) names.insert(ShortName(name));
-    size_t machines = names.size();
-    if (request.machine_names_size() >= kMostNamed) {
-      machines = UsersWithId(estate, host, request.client_machine_id());
-      if (machines < names.size()) return true;
-    }
-    if (machines > 0) count += machines - 1;
-  }
-  return count >= ThresholdOf(host);
-}
-
-// 0: not known.
-uint32_t ListeningPort(const MachineState& host) {
-  if (!host.host.has_value() || !host.host->has_listening_port()) return 0;
-  return host.host->listening_port() == 0 ? kDefaultPort : host.host->listening_port();
-}
 
 // That it asks; 0: not known. Who is told a host and no port asks on the usual one.
 uint32_t PortOf(const Facts& facts) {
@@ -115,9 +72,7 @@ class Folder {
   Uses UsesOf(const MachineState& machine) const;
   size_t OnPath(const Uses& uses, absl::string_view code) const;
   size_t OnKey(const MachineState& machine, const Uses& uses, absl::string_view code) const;
-  size_t OnAwaited(const MachineState& host, absl::string_view code) const;
   bool IsAskedWhereItListens(const MachineState& host) const;
-  bool IsPortAwaited(const MachineState& host) const;
   bool HasPathCause(const std::string& host) const;
   void AlsoSuffers(size_t follower, const Uses& uses, size_t cause);
   void ShowFollowers(const std::vector<size_t>& root);
@@ -259,7 +214,7 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
     case Where::kItsPool:
       return OnPool(machine, rule.cause);
     case Where::kAwaited:
-      return OnAwaited(machine, rule.cause);
+      return IsAwaited(estate_, machine, rule.cause) ? On(machine.id, rule.cause) : kNone;
     case Where::kLacked:
       return ClonesFillCount(estate_, machine) ? On(machine.id, rule.cause) : kNone;
     case Where::kWrongPort:
@@ -420,29 +375,6 @@ size_t Folder::OnKey(const MachineState& machine, const Uses& uses, absl::string
     }
   }
   return kNone;
-}
-
-// Fewer clients than the threshold would not reach it, even if all of them could ask.
-size_t Folder::OnAwaited(const MachineState& host, absl::string_view code) const {
-  size_t users = 0;
-  for (const Target* target : estate_.index().TargetsOf(host))
-    users = std::max(users, target->users.size());
-  if (users != 0 && users < ThresholdOf(host)) return kNone;
-  if (code == "HOST_PORT_MISMATCH" && !IsPortAwaited(host)) return kNone;
-  return On(host.id, code);
-}
-
-// Would those who are told a wrong port fill its count? By DNS all are told it.
-bool Folder::IsPortAwaited(const MachineState& host) const {
-  const uint32_t port = ListeningPort(host);
-  size_t count = host.host.has_value() ? CountOf(*host.host).value_or(0) : 0;
-  for (const Target* target : estate_.index().TargetsOf(host)) {
-    for (const auto& [told, answers] : target->srv_ports) {
-      if (told != port) return true;
-    }
-    for (const auto& [told, machines] : target->pinned) count += told == port ? 0 : machines.size();
-  }
-  return count >= ThresholdOf(host);
 }
 
 // Does anybody fail to reach it on the port on which it listens?
