@@ -33,6 +33,15 @@ class Dice {
     return words[Below(N)];
   }
 
+  // The same machine, with one thing changed that does not make it another one.
+  MachineState Nudge(MachineState machine) {
+    if (machine.host.has_value()) machine.host->set_current_count(static_cast<int>(Below(60)));
+    if (!machine.host.has_value() && machine.client.has_value() &&
+        machine.client->attempts_size() > 0)
+      machine.client->mutable_attempts(0)->set_error(OneIn(2) ? 0 : 0xC004F038);
+    return machine;
+  }
+
   MachineState Roll(const char* id) {
     MachineState machine = Base(id);
     if (OneIn(4)) machine.name = From(kIds);
@@ -158,7 +167,9 @@ TEST_P(EstateProperty, GrownIsAsBuiltAtOnce) {
   for (int step = 0; step < 400; ++step) {
     const char* const id = kIds[dice.Below(std::size(kIds))];
     const bool goes = dice.OneIn(8);
-    for (const std::string& touched : goes ? estate.Remove(id) : estate.Upsert(dice.Roll(id)))
+    const MachineState* known = dice.OneIn(3) ? estate.Find(id) : nullptr;
+    MachineState next = known != nullptr ? dice.Nudge(*known) : dice.Roll(id);
+    for (const std::string& touched : goes ? estate.Remove(id) : estate.Upsert(std::move(next)))
       kept[touched] = Diagnose(estate, touched, OneHost());
     for (const auto& [other, findings] : kept) {
       ASSERT_EQ(Text(findings), Text(Diagnose(estate, other, OneHost())))

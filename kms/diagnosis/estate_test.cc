@@ -174,6 +174,35 @@ TEST(Estate, TouchesThoseWhoWatchThePool) {
 
 // Whatever is touched is enough: after any change, what was diagnosed before and not touched since
 // is still what is found.
+TEST(Estate, TouchesThoseWhomAHostOnceRefused) {
+  Estate estate;
+  estate.Upsert(HealthyHost("kms1", 20));
+  MachineState machine = UnlicensedClient("pc");
+  Set(kNow - absl::Hours(48), AddAttempt(machine, 12288, 0xC004F038, kHost).mutable_at());
+  estate.Upsert(machine);
+  EXPECT_THAT(Codes(Diagnose(estate, "pc")), ElementsAre("CLIENT_COUNT_TOO_LOW"));
+  EXPECT_THAT(estate.Upsert(HealthyHost("kms1", 30)), UnorderedElementsAre("kms1", "pc"));
+  EXPECT_THAT(Codes(Diagnose(estate, "pc")), ElementsAre("CLIENT_NOT_LICENSED"));
+}
+
+TEST(Estate, TouchesThoseWhomANewMachineActivated) {
+  Estate estate;
+  v1::Policy policy;
+  policy.add_kms_hosts(kHost);
+  policy.add_kms_hosts("kms2.contoso.example");
+  MachineState machine = HealthyClient("pc");
+  machine.client->set_discovered_host(kHost);
+  v1::ActivationAttempt& by = AddAttempt(machine, 12288, 0, "10.0.0.7");
+  by.set_bound(true);
+  Set(kNow - absl::Hours(24), by.mutable_at());
+  estate.Upsert(machine);
+  EXPECT_THAT(Codes(Diagnose(estate, "pc", policy)), ElementsAre("CLIENT_HOST_UNSANCTIONED"));
+  MachineState host = HealthyHost("kms2");
+  host.os->add_addresses("10.0.0.7");
+  EXPECT_THAT(estate.Upsert(host), UnorderedElementsAre("kms2", "pc"));
+  EXPECT_THAT(Codes(Diagnose(estate, "pc", policy)), IsEmpty());
+}
+
 TEST(Estate, WhatIsNotTouchedHasNotChanged) {
   std::vector<MachineState> states;
   for (const char* id : {"a", "b", "kms1", "kms2"}) {

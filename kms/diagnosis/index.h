@@ -53,6 +53,7 @@ struct Zone {
   Ids mak_users;                   // machines on a MAK that would look for a host there
   std::map<int, uint32_t> counts;  // of its hosts, at most 25 -> how many have it
 
+  bool asked() const { return served > 0 || !unserved.empty(); }  // and did name servers answer?
   bool empty() const;
 };
 

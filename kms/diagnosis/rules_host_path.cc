@@ -237,7 +237,12 @@ Found PublishingOff(const Facts& facts) {
     return std::nullopt;
   FindingBuilder builder("HOST_DNS_PUBLISHING_OFF", facts.machine);
   builder.Saw("kms_host", "dns_publishing", "disabled");
-  if (!facts.machine.names.has_value() && facts.index.without_srv.empty()) {
+  const bool asked =
+      absl::c_any_of(PublishedDomainsOf(facts.machine), [&](const std::string& domain) {
+        const auto zone = facts.index.zones.find(domain);
+        return zone != facts.index.zones.end() && zone->second.asked();
+      });
+  if (!facts.machine.names.has_value() && !asked) {
     builder.Explain("Whether a record was made by hand is not known here.");
   }
   return builder.Build();
@@ -260,7 +265,7 @@ bool AddMissingRecord(const Facts& facts, const std::string& domain, FindingBuil
   if (zone == facts.index.zones.end()) return false;
   builder.Saw("dns of other machines", absl::StrCat("_vlmcs._tcp.", domain),
               zone->second.served > 0 ? "records, and none names this host" : "no SRV record");
-  return zone->second.served > 0 || !zone->second.unserved.empty();
+  return zone->second.asked();
 }
 
 // What the host believes: it published there.

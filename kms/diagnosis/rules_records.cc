@@ -98,8 +98,7 @@ std::map<std::string, Hosts> HostsByZone(const Estate& estate) {
     }
     for (const std::string& domain : PublishedDomainsOf(*host)) {
       const auto zone = estate.index().zones.find(domain);
-      const bool asked = zone != estate.index().zones.end() &&
-                         (zone->second.served > 0 || !zone->second.unserved.empty());
+      const bool asked = zone != estate.index().zones.end() && zone->second.asked();
       if (!asked && host->host->dns_publishing()) own.insert(absl::StrCat("_vlmcs._tcp.", domain));
     }
     for (const std::string& zone : own) zones[zone].push_back(host);
