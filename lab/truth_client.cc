@@ -149,8 +149,10 @@ void TruthTeller::TellRogue(const Machine& machine) {
   const Machine* const by =
       client.activated_by.empty() ? nullptr : landscape_.Find(client.activated_by);
   if (by != nullptr && !IsApproved(*by) && kms::CloudOfHost(by->name).empty()) {
-    unsanctioned = unsanctioned || asks;
-    Say("CLIENT_HOST_UNSANCTIONED", name, asks);
+    // Of a private host that nobody listed, and that the client names itself, nobody can tell.
+    const bool known = pinned != by || !policy_.kms_hosts().empty() || IsPublic(by->address);
+    unsanctioned = unsanctioned || (asks && known);
+    Say("CLIENT_HOST_UNSANCTIONED", name, asks && known);
   }
   const Machine* const found =
       client.found_host.empty() ? nullptr : landscape_.FindHost(client.found_host);

@@ -398,14 +398,20 @@ bool Folder::IsAskedWhereItListens(const MachineState& host) const {
 std::vector<std::string> Folder::ShortHosts(const MachineState& machine, const Uses& uses) const {
   const int needed = machine.os.has_value() && machine.os->is_server() ? 5 : 25;
   std::vector<std::string> out;
-  // Whoever answers it, in place of the host that it asks, or of those that it might.
+  // Whoever answers it, in place of the host that it asks, or of those that it might: one of them
+  // that counts enough would do.
   const bool asked_answers =
       uses.asked_known && absl::c_linear_search(uses.reached, uses.hosts.front());
-  for (const std::string& id : asked_answers || uses.reached.empty() ? Asked(uses) : uses.reached) {
+  const bool by_answer = !asked_answers && !uses.reached.empty();
+  for (const std::string& id : by_answer ? uses.reached : Asked(uses)) {
     const MachineState* host = estate_.Find(id);
-    if (host == nullptr || !host->host.has_value()) continue;
-    if (const std::optional<int> count = CountOf(*host->host); count.has_value() && *count < needed)
+    const std::optional<int> count =
+        host != nullptr && host->host.has_value() ? CountOf(*host->host) : std::nullopt;
+    if (count.has_value() && *count < needed) {
       out.push_back(id);
+    } else if (by_answer) {
+      return {};
+    }
   }
   return out;
 }

@@ -56,7 +56,7 @@ bool ClonesFillCount(const Estate& estate, const MachineState& host) {
   if (!host.host->has_log_hours_held()) return true;
   size_t count = KnownCount(host);
   for (const v1::RequestSummary& request : host.host->requests()) {
-    if (!IsMachineId(request.client_machine_id())) continue;
+    if (!IsMachineId(request.client_machine_id()) || request.last_error() != 0) continue;
     std::set<std::string> names;
     for (const std::string& name : request.machine_names()) names.insert(ShortName(name));
     size_t machines = names.size();

@@ -307,22 +307,34 @@ TEST(Fold, ASettingThatLeadsToADeadHostIsOneProblemOnAnyList) {
               ElementsAre("CLIENT_HOST_UNREACHABLE", "CLIENT_HOST_UNSANCTIONED"));
 }
 
-// Two hosts by DNS, of which the one answers and the other is not licensed and short.
+// Two hosts by DNS, of which the one counts enough and the other is short, whether it answers or
+// not.
 TEST(Fold, WhoIsServedElsewhereDoesNotWaitForAShortHost) {
+  for (const auto answers : {v1::PROBE_RESULT_REFUSED, v1::PROBE_RESULT_KMS}) {
+    Estate estate;
+    estate.Upsert(HealthyHost("kms1", 30));
+    estate.Upsert(HealthyHost("kms2", 3));
+    MachineState machine = UnlicensedClient("pc", 0xC004F009);
+    v1::SrvAnswer& answer = AddAnswer(machine);
+    AddRecord(answer, kHost);
+    AddRecord(answer, "kms2.contoso.example");
+    AddProbe(machine, kHost, v1::PROBE_RESULT_KMS);
+    AddProbe(machine, "kms2.contoso.example", answers);
+    estate.Upsert(machine);
+    const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "kms2", "pc"});
+    EXPECT_NE(FindCode(findings, "HOST_COUNT_TOO_LOW"), nullptr);
+    EXPECT_EQ(FindCode(findings, "CLIENT_NOT_LICENSED")->cause_code(), "") << answers;
+  }
+}
+
+TEST(Fold, WithoutANameServerNoHostHasAnAddress) {
   Estate estate;
-  estate.Upsert(HealthyHost("kms1", 30));
-  MachineState other = HealthyHost("kms2", 3);
-  other.licensing->mutable_products(0)->set_status(v1::LICENSE_STATUS_NOTIFICATION);
-  estate.Upsert(other);
-  MachineState machine = UnlicensedClient("pc", 0xC004F009);
-  v1::SrvAnswer& answer = AddAnswer(machine);
-  AddRecord(answer, kHost);
-  AddRecord(answer, "kms2.contoso.example");
-  AddProbe(machine, kHost, v1::PROBE_RESULT_KMS);
-  AddProbe(machine, "kms2.contoso.example", v1::PROBE_RESULT_REFUSED);
+  MachineState machine = UnlicensedClient("pc");
+  machine.client->set_registered_host("gone.contoso.example");
+  machine.names.emplace().set_no_name_server(true);
+  AddProbe(machine, "gone.contoso.example", v1::PROBE_RESULT_UNRESOLVED);
   estate.Upsert(machine);
-  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "kms2", "pc"});
-  EXPECT_EQ(FindCode(findings, "CLIENT_NOT_LICENSED")->cause_code(), "");
+  EXPECT_THAT(Problems(DiagnoseAll(estate, {"pc"})), ElementsAre("CLIENT_DNS_NO_SERVER"));
 }
 
 TEST(Fold, AFewThatAreToldAWrongPortDoNotEmptyACount) {

@@ -204,12 +204,13 @@ bool IsCountShort(const v1::KmsHostSection& host) {
   return count > 0 && count < std::max(RequiredCount(host), kServerThreshold);
 }
 
-// One id, at least so many machines, and how to part them.
-Found Clones(absl::string_view code, const Facts& facts, size_t machines) {
+// One id, at least so many machines, and how to part them; `counted`: only those that the host
+// counts, which are those that it does not reject.
+Found Clones(absl::string_view code, const Facts& facts, size_t machines, bool counted) {
   const v1::KmsHostSection* host = facts.host;
   for (const v1::RequestSummary& request : host->requests()) {
     if (IsForgotten(facts, request) || !IsMachineId(request.client_machine_id()) ||
-        request.machine_names_size() < 2)
+        request.machine_names_size() < 2 || (counted && request.last_error() != 0))
       continue;
     const std::vector<std::string> names = MachinesOf(facts, request);
     if (names.size() < machines) continue;
@@ -238,14 +239,15 @@ Found Clones(absl::string_view code, const Facts& facts, size_t machines) {
 
 Found CountStuck(const Facts& facts) {
   if (facts.host == nullptr || !IsCountShort(*facts.host)) return std::nullopt;
-  return Clones("HOST_COUNT_STUCK", facts, 2);
+  return Clones("HOST_COUNT_STUCK", facts, 2, /*counted=*/true);
 }
 
 // The same where the count is not known or is enough all the same. A host whose count is enough has
 // clients that somebody renamed, too: two names are no proof there.
 Found ClonesAsk(const Facts& facts) {
   if (facts.host == nullptr || IsCountShort(*facts.host)) return std::nullopt;
-  return Clones("CLIENT_DUPLICATE_CMID", facts, CountOf(*facts.host).has_value() ? 3 : 2);
+  return Clones("CLIENT_DUPLICATE_CMID", facts, CountOf(*facts.host).has_value() ? 3 : 2,
+                /*counted=*/false);
 }
 
 // No host remembers more than that, whoever asks.

@@ -99,6 +99,12 @@ std::vector<Case> StateCases() {
          Set(kNow - absl::Hours(24 * 31), request.mutable_last_at());
        },
        {"HOST_COUNT_SATURATED"}},
+      {"clones that it rejects",
+       [](MachineState& m) {
+         m.host->set_current_count(15);
+         AddRequest(m, "x", {"pc-1", "pc-2"}, 0xC004F015);
+       },
+       {"HOST_COUNT_TOO_LOW", "HOST_KEY_MISMATCH"}},
       {"clones and no count",
        [](MachineState& m) {
          m.host->set_current_count(0);

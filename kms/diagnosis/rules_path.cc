@@ -30,11 +30,17 @@ absl::string_view CloudOf(const Facts& facts) {
 
 bool IsCloud(const Facts& facts) { return !CloudOf(facts).empty(); }
 
+bool HasNoNameServer(const Facts& facts) {
+  return (facts.machine.names.has_value() && facts.machine.names->no_name_server()) ||
+         facts.Shows(&IsNoNameServer);
+}
+
 Found HostOverride(const Facts& facts) {
   if (!facts.pinned || facts.is_host || IsCloud(facts)) return std::nullopt;
   FindingBuilder builder("CLIENT_HOST_OVERRIDE", facts.machine);
   builder.Saw("kms_client", "registered_host", facts.host_name);
-  if (facts.host_dead && !facts.uses_known_host()) {
+  // Without a name server nobody knows whether it is there.
+  if (facts.host_dead && !facts.uses_known_host() && !HasNoNameServer(facts)) {
     builder.Severity(v1::SEVERITY_WARNING);
     if (const v1::Probe* probe = facts.ProbeOf(facts.host_name, facts.host_port))
       builder.Saw("probe", facts.host_name, probe->detail());
@@ -141,11 +147,6 @@ Found Unsanctioned(const Facts& facts) {
   return std::nullopt;
 }
 
-bool HasNoNameServer(const Facts& facts) {
-  return (facts.machine.names.has_value() && facts.machine.names->no_name_server()) ||
-         facts.Shows(&IsNoNameServer);
-}
-
 Found NoNameServer(const Facts& facts) {
   if (!HasNoNameServer(facts)) return std::nullopt;
   FindingBuilder builder("CLIENT_DNS_NO_SERVER", facts.machine);
@@ -181,6 +182,14 @@ Found LookupDomainWrong(const Facts& facts) {
   builder.Saw("kms_client", "lookup_domain", domain)
       .Saw("dns", absl::StrCat("_vlmcs._tcp.", domain), "no SRV record");
   return AddError(builder, facts).Build();
+}
+
+Found LookupWrongNoHost(const Facts& facts) {
+  return facts.host_alive ? std::nullopt : LookupDomainWrong(facts);
+}
+
+Found LookupWrongButAHost(const Facts& facts) {
+  return facts.host_alive ? LookupDomainWrong(facts) : std::nullopt;
 }
 
 // Others may be told of records where this client asked in vain.
@@ -369,12 +378,12 @@ Found CachingOff(const Facts& facts) {
 }
 
 constexpr Rule kRules[] = {
-    {Stage::kFact, &CachingOff},           {Stage::kFact, &HostOverride},
-    {Stage::kFact, &Unsanctioned},         {Stage::kFact, &NoSrvButAHost},
-    {Stage::kFact, &ProbeUnanswered},      {Stage::kCause, &NoNameServer},
-    {Stage::kCause, &LookupDomainWrong},   {Stage::kCause, &NoSrvNorHost},
-    {Stage::kSymptom, &HostKeyMismatch},   {Stage::kSymptom, &CountTooLow},
-    {Stage::kSymptom, &RequestUnanswered},
+    {Stage::kFact, &CachingOff},      {Stage::kFact, &HostOverride},
+    {Stage::kFact, &Unsanctioned},    {Stage::kFact, &NoSrvButAHost},
+    {Stage::kFact, &ProbeUnanswered}, {Stage::kFact, &LookupWrongButAHost},
+    {Stage::kCause, &NoNameServer},   {Stage::kCause, &LookupWrongNoHost},
+    {Stage::kCause, &NoSrvNorHost},   {Stage::kSymptom, &HostKeyMismatch},
+    {Stage::kSymptom, &CountTooLow},  {Stage::kSymptom, &RequestUnanswered},
 };
 
 }  // namespace

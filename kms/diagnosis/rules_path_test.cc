@@ -283,6 +283,17 @@ std::vector<Case> PathCases() {
        },
        {"CLIENT_DNS_NO_SRV", "CLIENT_LOOKUP_DOMAIN_WRONG"},
        {}},
+      {"pinned to a domain without records, and the host that it remembers answers",
+       [=] {
+         return Changed(UnlicensedClient("pc"), [=](MachineState& m) {
+           m.client->set_lookup_domain("old.example");
+           m.client->set_discovered_host("kms1");
+           AddAnswer(m, 0x8007232B, "old.example");
+           AddProbe(m, "kms1", kms);
+         });
+       },
+       {"CLIENT_DNS_NO_SRV", "CLIENT_LOOKUP_DOMAIN_WRONG", "CLIENT_NOT_LICENSED"},
+       {}},
       {"any host, where policy names none",
        [] {
          return Changed(HealthyClient("pc"), [](MachineState& m) {
