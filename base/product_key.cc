@@ -45,9 +45,8 @@ std::string RedactProductKeys(absl::string_view text) {
     if (hyphen >= done + kGroupLength) {
       const size_t at = hyphen - kGroupLength;
       const size_t end = at + kKeyLength;
-      const bool starts_a_word = at == 0 || !absl::ascii_isalnum(text[at - 1]);
-      if (starts_a_word && IsKeyAt(text, at) &&
-          (end == text.size() || !absl::ascii_isalnum(text[end]))) {
+      // Also within a longer word: whoever cuts the text later would bare it.
+      if (IsKeyAt(text, at)) {
         absl::StrAppend(&out, text.substr(done, at - done), "XXXXX-XXXXX-XXXXX-XXXXX-",
                         text.substr(end - kGroupLength, kGroupLength));
         done = next = end;

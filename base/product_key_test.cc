@@ -29,6 +29,11 @@ TEST(RedactProductKeys, KeepsTheLastFiveAndEverythingElse) {
   EXPECT_EQ(RedactProductKeys("ABCDE-12345-FGHIJ-67890-KLMNO"), "XXXXX-XXXXX-XXXXX-XXXXX-KLMNO");
 }
 
+TEST(RedactProductKeys, FindsAKeyWithinALongerWord) {
+  EXPECT_EQ(RedactProductKeys("keyABCDE-12345-FGHIJ-67890-KLMNO12"),
+            "keyXXXXX-XXXXX-XXXXX-XXXXX-KLMNO12");
+}
+
 TEST(RedactProductKeys, LeavesExtendedPidsAndGuidsAlone) {
   const std::string pid = "55041-00140-015-871562-03-1033-7078.0000-0992009";
   const std::string guid = "55c92734-d682-4d71-983e-d6ec3f16059f";
