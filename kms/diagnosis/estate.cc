@@ -88,6 +88,19 @@ void TouchSharers(const Estate::Index& index, absl::string_view id, absl::string
   }
 }
 
+// By what targets a machine of this name may be meant: the name itself, full ones of which it is
+// the first label, and those whose address it is.
+template <typename Visit>
+void ForEachTarget(const Estate::Index& index, absl::string_view name, Visit visit) {
+  visit(name);
+  if (const auto full = index.full_targets.find(name); full != index.full_targets.end()) {
+    for (const std::string& target : full->second) visit(target);
+  }
+  if (const auto alias = index.aliases.find(name); alias != index.aliases.end()) {
+    for (const auto& [target, answers] : alias->second) visit(target);
+  }
+}
+
 // Those whose findings speak of a machine that came, went or changed its identity.
 void TouchOthers(const Estate::Index& index, absl::string_view id, const Statements& said,
                  Touched& touched) {
@@ -95,13 +108,8 @@ void TouchOthers(const Estate::Index& index, absl::string_view id, const Stateme
     if (one.kind == Kind::kMachineId) TouchSharers(index, id, one.key, touched);
     if (one.kind != Kind::kName) continue;
     touched.AddAllAt(index.named_clones, ShortName(one.key));
-    TouchTarget(index, one.key, touched);
-    if (const auto full = index.full_targets.find(one.key); full != index.full_targets.end()) {
-      for (const std::string& target : full->second) TouchTarget(index, target, touched);
-    }
-    if (const auto alias = index.aliases.find(one.key); alias != index.aliases.end()) {
-      for (const auto& [target, answers] : alias->second) TouchTarget(index, target, touched);
-    }
+    ForEachTarget(index, one.key,
+                  [&](absl::string_view target) { TouchTarget(index, target, touched); });
   }
 }
 
@@ -157,20 +165,6 @@ void TouchZones(const Estate::Index& index, const ZoneViews& before, const ZoneV
   }
 }
 
-void TouchShort(const Estate::Index& index, absl::string_view name, Touched& touched) {
-  if (const auto it = index.targets.find(name); it != index.targets.end())
-    touched.AddAll(it->second.told_short);
-  // A machine that does not tell its domain is found by its first label.
-  if (const auto full = index.full_targets.find(name); full != index.full_targets.end()) {
-    for (const std::string& target : full->second)
-      touched.AddAll(index.targets.at(target).told_short);
-  }
-  if (const auto alias = index.aliases.find(name); alias != index.aliases.end()) {
-    for (const auto& [target, answers] : alias->second)
-      touched.AddAll(index.targets.at(target).told_short);
-  }
-}
-
 // Those who look at what a host says of them, or at its key or count.
 void TouchByHost(const Estate::Index& index, const News& news, Touched& touched) {
   bool keys_differ = false, count_differs = false;
@@ -182,7 +176,11 @@ void TouchByHost(const Estate::Index& index, const News& news, Touched& touched)
   // Whom it once answered that its count is too low.
   if (count_differs) {
     news.ForEach([&](const Statement& said) {
-      if (said.kind == Kind::kName) TouchShort(index, said.key, touched);
+      if (said.kind != Kind::kName) return;
+      ForEachTarget(index, said.key, [&](absl::string_view target) {
+        if (const auto it = index.targets.find(target); it != index.targets.end())
+          touched.AddAll(it->second.told_short);
+      });
     });
   }
   if (!keys_differ) return;
