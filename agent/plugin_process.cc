@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plugin_process.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/child_process.h"
+#include "base/files.h"
 #include "base/frames.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -139,14 +140,19 @@ absl::StatusOr<v1::HostResponse> PluginProcess::Receive(absl::string_view bytes,
 
 absl::Status PluginProcess::EndChild(const absl::Status& error, absl::Duration limit) {
   const bool died = absl::IsUnavailable(error);
-  const std::string end = child_->End(died ? kPatience : absl::ZeroDuration());
+  const ChildEnd end = child_->End(died ? kPatience : absl::ZeroDuration());
   child_.reset();
+  if (end.over_memory) {
+    return absl::ResourceExhaustedError(absl::StrCat("out of memory: its process ended with ",
+                                                     end.how, " (limit ", options_.memory_limit_mb,
+                                                     " MiB of memory)"));
+  }
   CountFailure();
   if (absl::IsDeadlineExceeded(error)) {
     return absl::DeadlineExceededError(absl::StrCat(
         "no answer within its limit of ", absl::FormatDuration(limit), "; its process was ended"));
   }
-  const std::string what = died ? absl::StrCat("its process ended with ", end)
+  const std::string what = died ? absl::StrCat("its process ended with ", end.how)
                                 : absl::StrCat("it broke the protocol (", error.message(),
                                                ") and its process was ended");
   return absl::UnavailableError(absl::StrCat(
@@ -174,7 +180,7 @@ absl::Status PluginProcess::CheckRestartDelay() const {
 absl::Status PluginProcess::StartAndLoad(std::string& culprit) {
   culprit.clear();
   loaded_.Clear();
-  KM_ASSIGN_OR_RETURN(child_, ChildProcess::Start(Arguments()));
+  KM_ASSIGN_OR_RETURN(child_, ChildProcess::Start(Arguments(), options_.memory_limit_mb));
   v1::HostRequest request;
   request.set_id(++last_id_);
   request.mutable_list();
@@ -199,9 +205,11 @@ absl::Status PluginProcess::EnsureLoaded() {
     return !quarantined.contains(path);
   });
   if (child_ != nullptr && (released || !child_->Running())) {
-    const std::string end = child_->End(kPatience);
+    const ChildEnd end = child_->End(kPatience);
     child_.reset();
-    if (!released) log::Warning("AGENT_PLUGIN_HOST_ENDED", "plugin host ended while idle: {}", end);
+    if (!released) {
+      log::Warning("AGENT_PLUGIN_HOST_ENDED", "plugin host ended while idle: {}", end.how);
+    }
   }
   if (child_ != nullptr) return absl::OkStatus();
   KM_RETURN_IF_ERROR(CheckRestartDelay());
@@ -262,7 +270,8 @@ absl::StatusOr<v1::HostResponse> PluginProcess::Call(const std::string& plugin,
 
 absl::StatusOr<std::unique_ptr<PluginRunner>> MakePluginProcess(const PluginProcessOptions& options,
                                                                 const Clock& clock) {
-  if (access(options.program.c_str(), X_OK) != 0) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(NativePath(options.program), ignored)) {
     return absl::NotFoundError(
         absl::StrCat("no program ", options.program,
                      ": install keymedic-plugin-host, or give its path as plugin_host"));

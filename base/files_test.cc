@@ -2,16 +2,17 @@
 #include "base/files.h"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <filesystem>
+
+#include "base/temp_dir_testing.h"
 
 namespace keymedic {
 namespace {
 
 class FilesTest : public ::testing::Test {
  protected:
-  FilesTest() : dir_(::testing::TempDir() + "/files_test_XXXXXX") { mkdtemp(dir_.data()); }
+  FilesTest() : dir_(MakeTempDir("files_test")) {}
   ~FilesTest() override { std::filesystem::remove_all(dir_); }
   std::string dir_;
 };
@@ -21,9 +22,9 @@ TEST_F(FilesTest, WritesWholeFilesWithTheMode) {
   ASSERT_TRUE(WriteFileAtomically(path, "one").ok());
   ASSERT_TRUE(WriteFileAtomically(path, std::string("two\0three", 9), 0640).ok());
   EXPECT_EQ(*ReadFile(path), std::string("two\0three", 9));
-  struct stat info {};
-  ASSERT_EQ(stat(path.c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0640u);
+#ifndef _WIN32
+  EXPECT_EQ(static_cast<int>(std::filesystem::status(path).permissions()), 0640);
+#endif
   int files = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(dir_)) ++files;
   EXPECT_EQ(files, 1) << "a temporary file was left behind";
@@ -48,6 +49,21 @@ TEST_F(FilesTest, MakeDirectoriesMakesParentsAndAcceptsWhatIsThere) {
   EXPECT_TRUE(MakeDirectories(dir_ + "/a/b/c").ok());
   ASSERT_TRUE(WriteFileAtomically(dir_ + "/file", "").ok());
   EXPECT_FALSE(MakeDirectories(dir_ + "/file").ok());
+}
+
+TEST_F(FilesTest, PathsMayBeLongAndInAnyScript) {
+  std::string folder = dir_ + "/Schlüssel ключ 鍵";
+  while (folder.size() < 400) folder += "/a-folder-with-a-name-that-is-not-short";
+  ASSERT_EQ(MakeDirectories(folder), absl::OkStatus());
+  const std::string path = folder + "/file";
+  ASSERT_EQ(WriteFileAtomically(path, "text"), absl::OkStatus());
+  ASSERT_EQ(WriteFileAtomically(path, "new text"), absl::OkStatus());
+  EXPECT_EQ(*ReadFile(path), "new text");
+  EXPECT_TRUE(std::filesystem::exists(NativePath(path)));
+  for (auto each = NativePath(path); each.native().size() > NativePath(dir_).native().size() + 8;
+       each = each.parent_path()) {
+    EXPECT_TRUE(std::filesystem::remove(each)) << each;
+  }
 }
 
 }  // namespace

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/frames.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "base/wait_readable.h"
 
 namespace keymedic {
 namespace {
@@ -27,23 +26,6 @@ absl::Status TooLong(uint64_t length) {
   return absl::InvalidArgumentError(
       absl::StrCat("a frame of ", length, " bytes is longer than the ", kMaxFrameBytes,
                    " allowed: the other side speaks another protocol, or is damaged"));
-}
-
-// `done`: how many bytes of this read had come, for the message.
-absl::Status WaitReadable(int fd, absl::Time deadline) {
-  while (true) {
-    int timeout = -1;
-    if (deadline != absl::InfiniteFuture()) {
-      timeout = static_cast<int>(
-          std::clamp<int64_t>(absl::ToInt64Milliseconds(deadline - absl::Now()) + 1, 0, 1 << 30));
-      if (deadline <= absl::Now()) timeout = 0;
-    }
-    pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
-    const int n = poll(&entry, 1, timeout);
-    if (n > 0) return absl::OkStatus();
-    if (n == 0) return absl::DeadlineExceededError("no frame arrived in time");
-    if (errno != EINTR) return absl::ErrnoToStatus(errno, "cannot wait for a frame");
-  }
 }
 
 // Reads up to `size` bytes; fewer only at the end of the stream.

@@ -41,7 +41,7 @@ class FrameDecoder {
 // of that type.
 absl::Status WriteFrame(int fd, const google::protobuf::MessageLite& message);
 absl::Status ReadFrame(int fd, google::protobuf::MessageLite& message,
-                       absl::Time deadline = absl::InfiniteFuture());
+                       absl::Time deadline = absl::InfiniteFuture());  // see base/wait_readable.h
 
 }  // namespace keymedic
 

@@ -2,16 +2,29 @@
 #include "base/frames.h"
 
 #include <gtest/gtest.h>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#else
 #include <unistd.h>
+#endif
 
 #include "keymedic/v1/plugin.pb.h"
 
 namespace keymedic {
 namespace {
 
+int MakePipe(int* ends) {
+#ifdef _WIN32
+  return _pipe(ends, 1 << 16, _O_BINARY);
+#else
+  return pipe(ends);
+#endif
+}
+
 struct Pipe {
   int ends[2];
-  Pipe() { EXPECT_EQ(pipe(ends), 0); }
+  Pipe() { EXPECT_EQ(MakePipe(ends), 0); }
   ~Pipe() {
     CloseWriter();
     close(ends[0]);
@@ -71,8 +84,12 @@ TEST(Frames, TruncatedOversizedAndForeignFramesAreNamed) {
 TEST(Frames, ReadingStopsAtTheDeadline) {
   Pipe pipe;
   v1::HostRequest read;
-  EXPECT_EQ(ReadFrame(pipe.ends[0], read, absl::InfinitePast()).code(),
-            absl::StatusCode::kDeadlineExceeded);
+#ifdef _WIN32
+  constexpr auto kExpected = absl::StatusCode::kUnimplemented;  // and it does not wait for ever
+#else
+  constexpr auto kExpected = absl::StatusCode::kDeadlineExceeded;
+#endif
+  EXPECT_EQ(ReadFrame(pipe.ends[0], read, absl::InfinitePast()).code(), kExpected);
 }
 
 TEST(FrameDecoder, TakesBytesInAnyPieces) {

@@ -8,11 +8,15 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
+#ifndef ABSL_USES_STD_STRING_VIEW
 // Debian's Abseil has a string_view of its own, which fmt does not know.
 template <>
 struct fmt::formatter<absl::string_view> : fmt::formatter<fmt::string_view> {
@@ -21,6 +25,7 @@ struct fmt::formatter<absl::string_view> : fmt::formatter<fmt::string_view> {
     return fmt::formatter<fmt::string_view>::format({text.data(), text.size()}, context);
   }
 };
+#endif
 
 namespace keymedic::log {
 
@@ -31,6 +36,13 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 void Start(absl::string_view component, Level minimum = Level::kInfo);
 bool Enabled(Level level);
 void Write(Level level, absl::string_view id, const std::string& message);
+
+// What is written goes to these, too, without product keys. Before the program has a second thread.
+using Sink = std::function<void(Level level, absl::string_view id, const std::string& message)>;
+void AddSink(Sink sink);
+// JSON, to a file that is moved aside (agent.1.log, agent.2.log) when it would pass `max_bytes`;
+// `files` in all are kept. kUnavailable names the file and why it cannot be written.
+absl::Status AddFile(const std::string& path, size_t max_bytes, size_t files);
 
 template <typename... Args>
 void Debug(absl::string_view id, fmt::format_string<Args...> format, Args&&... args) {

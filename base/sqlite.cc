@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/files.h"
 #include "base/status_macros.h"
 
 namespace keymedic {
@@ -102,7 +103,7 @@ absl::StatusOr<Database> Database::Open(const std::string& path) {
   Database database(path);
   const mode_t old_mask = umask(0077);
   const int result =
-      sqlite3_open_v2(path.c_str(), &database.handle_,
+      sqlite3_open_v2(NativePath(path).string().c_str(), &database.handle_,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   umask(old_mask);
   if (result != SQLITE_OK) {

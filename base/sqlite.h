@@ -50,8 +50,8 @@ class Statement {
 
 class Database {
  public:
-  // Makes the file (mode 0600) if it is not there; WAL and synchronous=FULL: what was committed
-  // survives a power cut. `path` may be ":memory:".
+  // Makes the file (mode 0600; on Windows as its folder says) if it is not there; WAL and
+  // synchronous=FULL: what was committed survives a power cut. `path` may be ":memory:".
   static absl::StatusOr<Database> Open(const std::string& path);
   Database(Database&&) noexcept;
   Database& operator=(Database&&) noexcept;

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/x509.h"
 
-#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <memory>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/hash.h"
 #include "base/status_macros.h"
 
 namespace keymedic::x509 {
@@ -34,7 +30,7 @@ using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using CertPtr = std::unique_ptr<X509, Freer<X509_free>>;
 using ReqPtr = std::unique_ptr<X509_REQ, Freer<X509_REQ_free>>;
-using ContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
+using AddressPtr = std::unique_ptr<ASN1_OCTET_STRING, Freer<ASN1_OCTET_STRING_free>>;
 
 absl::Status OpensslError(absl::string_view what) {
   std::string reasons;
@@ -115,10 +111,8 @@ absl::StatusOr<std::string> AlternativeNames(const Issue& issue) {
   if (!issue.uri.empty()) names.push_back(absl::StrCat("URI:", issue.uri));
   for (const std::string& name : issue.dns_names) {
     KM_RETURN_IF_ERROR(CheckPlain(name));
-    unsigned char address[16];
-    const bool is_address = inet_pton(AF_INET, name.c_str(), address) == 1 ||
-                            inet_pton(AF_INET6, name.c_str(), address) == 1;
-    names.push_back(absl::StrCat(is_address ? "IP:" : "DNS:", name));
+    const AddressPtr address(a2i_IPADDRESS(name.c_str()));
+    names.push_back(absl::StrCat(address != nullptr ? "IP:" : "DNS:", name));
   }
   return absl::StrJoin(names, ",");
 }
@@ -267,44 +261,6 @@ bool KeyMatches(absl::string_view key_pem, absl::string_view certificate_pem) {
   auto key = ParseKey(key_pem);
   auto cert = ParseCert(certificate_pem);
   return key.ok() && cert.ok() && X509_check_private_key(cert->get(), key->get()) == 1;
-}
-
-absl::StatusOr<std::string> FetchPinnedCaPem(absl::string_view host_port,
-                                             absl::string_view sha256_hex, absl::Duration timeout) {
-  ERR_clear_error();
-  const std::string target(host_port);
-  ContextPtr context(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE,
-                     nullptr);  // trust comes from the fingerprint below
-  // gRPC servers speak HTTP/2 only, and say so by ALPN.
-  SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<const unsigned char*>("\x02h2"), 3);
-  BioPtr bio(BIO_new_ssl_connect(context.get()));
-  BIO_set_conn_hostname(bio.get(), target.c_str());
-  BIO_set_nbio(bio.get(), 1);
-  const absl::Time deadline = absl::Now() + timeout;
-  while (BIO_do_handshake(bio.get()) <= 0) {
-    const bool retry = BIO_should_retry(bio.get());
-    const absl::Duration left = deadline - absl::Now();
-    if (!retry || left <= absl::ZeroDuration()) {
-      ERR_clear_error();
-      return absl::UnavailableError(
-          absl::StrCat("cannot reach a controller at ", target, retry ? " in time" : "",
-                       "; check the address, that the controller runs, and that the port is open"));
-    }
-    BIO_wait(bio.get(), absl::ToTimeT(deadline) + 1, 50);
-  }
-  SSL* ssl = nullptr;
-  BIO_get_ssl(bio.get(), &ssl);
-  STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
-  for (int i = 0; i < sk_X509_num(chain); ++i) {
-    X509* cert = sk_X509_value(chain, i);
-    if (ConstantTimeEqual(Fingerprint(cert), absl::AsciiStrToLower(sha256_hex)))
-      return CertToPem(cert);
-  }
-  return absl::PermissionDeniedError(absl::StrCat(
-      "the server at ", target, " does not show the certificate authority that the token names; ",
-      "this is another controller, or somebody stands between: check the address, or make a new "
-      "token"));
 }
 
 }  // namespace keymedic::x509

@@ -22,6 +22,7 @@
 #include "bench/figure.h"
 #include "bench/streams.h"
 #include "cli/child.h"
+#include "cli/programs.h"
 #include "cli/session.h"
 #include "keymedic/v1/agent_service.grpc.pb.h"
 

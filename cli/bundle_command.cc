@@ -2,11 +2,8 @@
 //
 // keymedic bundle: the agent beside this program looks at the machine, its plugins as always in a
 // process of their own, and what it saw is packed.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -17,8 +14,8 @@
 #include "base/status_macros.h"
 #include "base/times.h"
 #include "cli/bundle.h"
-#include "cli/child.h"
 #include "cli/commands.h"
+#include "cli/programs.h"
 #include "nlohmann/json.hpp"
 
 namespace keymedic::cli {
@@ -33,42 +30,6 @@ struct CreateOptions {
   bool force = false;
 };
 
-// What a program prints; its messages go where ours go, or nowhere. kUnavailable if it fails.
-absl::StatusOr<std::string> OutputOf(std::vector<std::string> command, bool quiet) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "cannot make a pipe");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  if (quiet) {
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  }
-  std::vector<char*> arguments;
-  for (std::string& word : command) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_t pid = 0;
-  const int error = posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
-  std::string output;
-  char buffer[64 << 10];
-  while (error == 0) {
-    const ssize_t got = read(ends[0], buffer, sizeof(buffer));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    output.append(buffer, static_cast<size_t>(got));
-  }
-  close(ends[0]);
-  if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", command[0]));
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return output;
-  return absl::UnavailableError(
-      absl::StrCat(command[0], WIFEXITED(status) ? " ended with exit code " : " was ended, status ",
-                   WIFEXITED(status) ? WEXITSTATUS(status) : status));
-}
-
 absl::StatusOr<v1::SupportBundle> Collect(const CreateOptions& options) {
   std::vector<std::string> command = {options.agent.empty() ? ProgramPath("keymedic-agent")
                                                             : options.agent};
@@ -81,7 +42,7 @@ absl::StatusOr<v1::SupportBundle> Collect(const CreateOptions& options) {
   }
   command.insert(command.end(), {"diagnose", "--bundle"});
   const std::string program = command[0];
-  KM_ASSIGN_OR_RETURN(const std::string output, OutputOf(std::move(command), /*quiet=*/false));
+  KM_ASSIGN_OR_RETURN(const std::string output, OutputOf(command, /*quiet=*/false));
   v1::SupportBundle bundle;
   if (!bundle.ParseFromString(output) || bundle.machine().empty()) {
     return absl::FailedPreconditionError(
@@ -124,16 +85,16 @@ std::string FileNameFor(const v1::SupportBundle& bundle) {
 absl::Status Write(const std::string& file, const std::string& bytes, bool force) {
   if (!force) {
     // Ours alone from here on, also if two run at once.
-    const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST) {
+    std::FILE* made = std::fopen(file.c_str(), "wbx");
+    if (made == nullptr && errno == EEXIST) {
       return absl::AlreadyExistsError(
           absl::StrCat(file, " is there already: name another file with -o, or say --force"));
     }
-    if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", file));
-    close(fd);
+    if (made == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", file));
+    std::fclose(made);
   }
   const absl::Status status = WriteFileAtomically(file, bytes);
-  if (!status.ok() && !force) unlink(file.c_str());
+  if (!status.ok() && !force) std::remove(file.c_str());
   return status;
 }
 

@@ -45,9 +45,6 @@ class Child {
   pid_t pid_ = -1;
 };
 
-// Where this program's companions are: beside it.
-std::string ProgramPath(const std::string& name);
-
 }  // namespace keymedic::cli
 
 #endif  // KEYMEDIC_CLI_CHILD_H_

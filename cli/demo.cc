@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "cli/child.h"
 #include "cli/finding_view.h"
+#include "cli/programs.h"
 #include "cli/remediation_view.h"
 #include "cli/terminal.h"
 #include "lab/estate.h"

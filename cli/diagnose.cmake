@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # `keymedic diagnose`: included by cli/CMakeLists.txt.
-find_package(nlohmann_json REQUIRED)
-pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 km_library(cli_archive SOURCES archive.cc bundle.cc
   DEPS km_kms PkgConfig::LIBARCHIVE nlohmann_json::nlohmann_json)
 km_library(cli_diagnose SOURCES ${CMAKE_CURRENT_LIST_DIR}/diagnose.cc inputs.cc

@@ -39,6 +39,7 @@ int Serve(lab::LabServeOptions options, const std::string& token_file) {
     stop.Notify();
   });
   const absl::Status status = lab::RunLabServe(options, stop, [](lab::Lab& lab) {
+    if (!lab.listens_at().empty()) std::cout << "listening: " << lab.listens_at() << '\n';
     std::cout << "ready: " << lab.agents() << " agents\n" << std::flush;
   });
   if (!stop.HasBeenNotified()) pthread_kill(waiter.native_handle(), SIGTERM);
@@ -78,6 +79,8 @@ void AddLab(CLI::App& app, Globals& globals, int& exit_code) {
   auto token_file = std::make_shared<std::string>();
   serve->add_option("ESTATE", options->estate_file, "estate file")->required();
   serve->add_option("--socket", options->socket_path, "offer the machines there");
+  serve->add_option("--listen", options->listen,
+                    "offer them at this loopback address too, as 127.0.0.1:0 (0: any free port)");
   serve->add_flag("--only-socket", options->only_socket, "no agents in this process");
   serve->add_option("--controller", options->controller, "HOST:PORT, for the agents");
   serve->add_option("--token-file", *token_file,

@@ -60,7 +60,9 @@ int CheckCommands(const CLI::App& app, const std::vector<std::string>& words) {
 }
 
 int Main(int argc, char** argv) {
+#ifdef SIGPIPE
   std::signal(SIGPIPE, SIG_IGN);
+#endif
   Globals globals;
   int exit_code = kOk;
   CLI::App app(kDescription, "keymedic");
@@ -81,7 +83,9 @@ int Main(int argc, char** argv) {
   AddTokens(app, globals, exit_code);
   AddAudit(app, globals, exit_code);
   AddProfiles(app, globals, exit_code);
+#ifndef _WIN32  // the lab runs on Linux
   AddLab(app, globals, exit_code);
+#endif
   AddDoctor(app, globals, exit_code);
 
   if (argc == 1) {

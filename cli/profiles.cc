@@ -107,6 +107,7 @@ absl::StatusOr<Profile> Profiles::Get(absl::string_view name) const {
 
 std::string ProfilesPath() {
   std::string base = Env("XDG_CONFIG_HOME");
+  if (base.empty()) base = Env("APPDATA");  // Windows
   if (base.empty()) base = absl::StrCat(Env("HOME").empty() ? "." : Env("HOME"), "/.config");
   return absl::StrCat(base, "/keymedic/profiles.toml");
 }

@@ -30,8 +30,9 @@ absl::Status CheckOptions(const LabServeOptions& options) {
         absl::StrCat("--threads ", options.threads, ": agents need at least 1"));
   }
   if (options.only_socket) {
-    if (!options.socket_path.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError("without agents a lab needs a socket: add --socket PATH");
+    if (!options.socket_path.empty() || !options.listen.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "without agents a lab needs a socket: add --socket PATH, or --listen 127.0.0.1:0");
   }
   if (options.controller.empty()) {
     return absl::InvalidArgumentError(
@@ -56,10 +57,14 @@ class RunningLab final : public Lab {
     if (!options_.socket_path.empty()) {
       KM_ASSIGN_OR_RETURN(socket_, LabSocketServer::Start(*world_, options_.socket_path));
     }
+    if (!options_.listen.empty()) {
+      KM_ASSIGN_OR_RETURN(port_, LabSocketServer::StartTcp(*world_, options_.listen));
+    }
     return options_.only_socket ? absl::OkStatus() : StartAgents(estate);
   }
 
   World& world() override { return *world_; }
+  std::string listens_at() const override { return port_ == nullptr ? "" : port_->place(); }
   size_t agents() const override { return agents_ == nullptr ? 0 : agents_->size(); }
   size_t connected_agents() const override { return agents_ == nullptr ? 0 : agents_->connected(); }
 
@@ -100,7 +105,7 @@ class RunningLab final : public Lab {
   SystemRandom random_;
   LabClock clock_;
   std::unique_ptr<World> world_;
-  std::unique_ptr<LabSocketServer> socket_;
+  std::unique_ptr<LabSocketServer> socket_, port_;
   std::optional<systems::InProcessLab> registration_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<LabAgents> agents_;

@@ -23,6 +23,7 @@ struct LabServeOptions {
   std::string estate_file;
   double speed = 1;          // how many times faster than real time the estate lives
   std::string socket_path;   // offers the machines to plugin hosts there; empty: does not
+  std::string listen;        // and at this loopback address, "127.0.0.1:0"; empty: does not
   bool only_socket = false;  // no agents in this process
 
   // For the agents in this process.
@@ -43,6 +44,8 @@ class Lab {
   virtual ~Lab() = default;
 
   virtual World& world() = 0;
+  // Where `listen` got its port; empty: it was not asked for.
+  virtual std::string listens_at() const = 0;
   virtual size_t agents() const = 0;
   virtual size_t connected_agents() const = 0;
 };

@@ -62,6 +62,17 @@ TEST_F(ServeTest, ServesUntilToldToStop) {
   EXPECT_TRUE(served);
 }
 
+TEST_F(ServeTest, APortWithoutASocketFile) {
+  options_.socket_path.clear();
+  options_.listen = "127.0.0.1:0";
+  const auto lab = Lab::Start(options_);
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  EXPECT_THAT((*lab)->listens_at(), testing::StartsWith("127.0.0.1:"));
+  auto machine = systems::OpenSystems("lab:tcp:" + (*lab)->listens_at() + "#pc-030");
+  ASSERT_TRUE(machine.ok()) << machine.status();
+  EXPECT_EQ(machine->machine->Os()->computer_name(), "pc-030");
+}
+
 TEST_F(ServeTest, OptionsThatCannotWorkSayWhatIsMissing) {
   LabServeOptions options = options_;
   options.speed = 0;
@@ -69,6 +80,8 @@ TEST_F(ServeTest, OptionsThatCannotWorkSayWhatIsMissing) {
   options = options_;
   options.socket_path.clear();
   EXPECT_THAT(ErrorOf(options), HasSubstr("--socket"));
+  options.listen = "0.0.0.0:0";
+  EXPECT_THAT(ErrorOf(options), HasSubstr("0.0.0.0:0"));
   options = options_;
   options.only_socket = false;
   EXPECT_THAT(ErrorOf(options), HasSubstr("--controller"));

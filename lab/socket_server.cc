@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/socket_server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/frames.h"
@@ -57,6 +61,57 @@ absl::Status RemoveStale(const std::string& path, const sockaddr_un& address) {
   return absl::OkStatus();
 }
 
+absl::Status FailedTcp(absl::string_view what, absl::string_view address, int error) {
+  return absl::UnavailableError(
+      absl::StrCat("cannot ", what, " the lab's address ", address, ": ", strerror(error),
+                   "; with port 0, as in --listen 127.0.0.1:0, the lab takes a port that is free"));
+}
+
+struct Loopback {
+  sockaddr_storage name{};
+  socklen_t size = 0;
+};
+
+// Numbers only: what a name stands for, others decide.
+absl::StatusOr<Loopback> ParseLoopback(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  std::string host(address.substr(0, std::min(colon, address.size())));
+  uint32_t port = 0;
+  Loopback out;
+  auto& v4 = reinterpret_cast<sockaddr_in&>(out.name);
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(out.name);
+  const bool has_port = colon != absl::string_view::npos &&
+                        absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535;
+  if (has_port && host == "[::1]") {
+    v6.sin6_family = AF_INET6;
+    v6.sin6_addr = in6addr_loopback;
+    v6.sin6_port = htons(static_cast<uint16_t>(port));
+    out.size = sizeof(v6);
+    return out;
+  }
+  if (has_port && inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1 &&
+      ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET) {
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(static_cast<uint16_t>(port));
+    out.size = sizeof(v4);
+    return out;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--listen '", address, "' is no loopback address with a port: a lab knows no passwords, so ",
+      "it is offered to this computer only; use 127.0.0.1:PORT or [::1]:PORT, 0 for any port"));
+}
+
+std::string ToText(const Loopback& loopback) {
+  char host[INET_ADDRSTRLEN] = {};
+  if (loopback.name.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(loopback.name);
+    return absl::StrCat("[::1]:", ntohs(v6.sin6_port));
+  }
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(loopback.name);
+  inet_ntop(AF_INET, &v4.sin_addr, host, sizeof(host));
+  return absl::StrCat(host, ":", ntohs(v4.sin_port));
+}
+
 bool SendAll(int fd, absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -85,7 +140,29 @@ absl::StatusOr<std::unique_ptr<LabSocketServer>> LabSocketServer::Start(World& w
     return Failed("listen at", path, error);
   }
   std::move(close_fd).Cancel();
-  std::unique_ptr<LabSocketServer> server(new LabSocketServer(world, std::move(path), fd));
+  return Run(world, std::move(path), /*is_file=*/true, fd);
+}
+
+absl::StatusOr<std::unique_ptr<LabSocketServer>> LabSocketServer::StartTcp(
+    World& world, absl::string_view address) {
+  KM_ASSIGN_OR_RETURN(Loopback loopback, ParseLoopback(address));
+  auto* const name = reinterpret_cast<sockaddr*>(&loopback.name);
+  const int fd = socket(loopback.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return FailedTcp("make a socket for", address, errno);
+  absl::Cleanup close_fd = [fd] { close(fd); };
+  const int yes = 1;  // the port of a lab that ended a moment ago can be taken again
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  if (bind(fd, name, loopback.size) != 0 || listen(fd, 128) != 0)
+    return FailedTcp("listen at", address, errno);
+  if (getsockname(fd, name, &loopback.size) != 0) return FailedTcp("look at", address, errno);
+  std::move(close_fd).Cancel();
+  return Run(world, ToText(loopback), /*is_file=*/false, fd);
+}
+
+std::unique_ptr<LabSocketServer> LabSocketServer::Run(World& world, std::string place, bool is_file,
+                                                      int listener) {
+  std::unique_ptr<LabSocketServer> server(
+      new LabSocketServer(world, std::move(place), is_file, listener));
   server->accepter_ = std::thread([raw = server.get()] { raw->Accept(); });
   return server;
 }
@@ -107,7 +184,7 @@ LabSocketServer::~LabSocketServer() {
   }
   for (Connection& connection : connections) connection.thread.join();
   close(listener_);
-  unlink(path_.c_str());
+  if (is_file_) unlink(place_.c_str());
 }
 
 void LabSocketServer::Accept() {
@@ -124,12 +201,12 @@ void LabSocketServer::Accept() {
       if (error == EINTR || error == ECONNABORTED) continue;
       if (error == EMFILE || error == ENFILE) {
         log::Warning("LAB_SOCKET_FULL", "no file descriptor left for another connection to {}: {}",
-                     path_, strerror(error));
+                     place_, strerror(error));
         // Others must end first; the lock is released meanwhile.
         mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Seconds(1));
         continue;
       }
-      log::Error("LAB_SOCKET_ENDED", "cannot accept at {}: {}", path_, strerror(error));
+      log::Error("LAB_SOCKET_ENDED", "cannot accept at {}: {}", place_, strerror(error));
       return;
     }
     Connection& connection = connections_.emplace_back();
@@ -147,7 +224,7 @@ void LabSocketServer::Talk(Connection& connection) {
     if (read.ok()) {
       response = world_.Serve(request);
     } else {
-      log::Warning("LAB_BAD_REQUEST", "a plugin host sent what is no request to {}: {}", path_,
+      log::Warning("LAB_BAD_REQUEST", "a plugin host sent what is no request to {}: {}", place_,
                    std::string(read.message()));
       response.set_status(static_cast<int32_t>(read.code()));
       response.set_message(absl::StrCat("the lab cannot read the request: ", read.message()));

@@ -12,6 +12,7 @@
 
 #include "base/frames.h"
 #include "lab/world_testing.h"
+#include "plugins/systems/lab/tcp_transport.h"
 #include "plugins/systems/lab/unix_transport.h"
 
 namespace keymedic::lab {
@@ -106,6 +107,37 @@ TEST_F(SocketServerTest, ReplacesAnEndedLabAndRespectsALivingOne) {
   ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   close(fd);
   EXPECT_TRUE(LabSocketServer::Start(*lab_.world, path_).ok());
+}
+
+TEST_F(SocketServerTest, APortOfTheLoopbackServesTheSame) {
+  for (const std::string address : {"127.0.0.1:0", "127.1.2.3:0", "[::1]:0"}) {
+    if (address[0] == '[' && access("/proc/net/if_inet6", F_OK) != 0) continue;
+    auto server = LabSocketServer::StartTcp(*lab_.world, address);
+    ASSERT_TRUE(server.ok()) << server.status();
+    const std::string place = (*server)->place();
+    EXPECT_EQ(place.substr(0, place.rfind(':')), address.substr(0, address.rfind(':')));
+    EXPECT_NE(place.substr(place.rfind(':')), ":0");
+    const auto transport = systems::MakeTcpTransport(place);
+    const auto answer = transport(AskOs("pc-001"));
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->os().computer_name(), "pc-001");
+    EXPECT_EQ(LabSocketServer::StartTcp(*lab_.world, place).status().code(),
+              absl::StatusCode::kUnavailable);
+    server->reset();
+    EXPECT_EQ(transport(AskOs("pc-001")).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_TRUE(LabSocketServer::StartTcp(*lab_.world, place).ok()) << "the port is free again";
+  }
+}
+
+TEST_F(SocketServerTest, RefusesAddressesThatOthersCouldReach) {
+  for (const std::string bad :
+       {"0.0.0.0:0", "192.0.2.1:0", "[::]:0", "[::ffff:127.0.0.1]:0", "localhost:0", "127.0.0.1",
+        "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", ":0", "", "128.0.0.1:0"}) {
+    const auto server = LabSocketServer::StartTcp(*lab_.world, bad);
+    ASSERT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_THAT(server.status().message(), testing::HasSubstr("'" + bad + "'"));
+    EXPECT_THAT(server.status().message(), testing::HasSubstr("127.0.0.1:PORT"));
+  }
 }
 
 TEST_F(SocketServerTest, RefusesPathsThatCannotBe) {

@@ -2,32 +2,27 @@
 //
 // keymedic-plugin-host: a disposable process that loads plugins and answers its agent on standard
 // input and output (README.md). It is meant to be killed.
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
+#include <filesystem>
 #include <string>
-#include <thread>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agent/plugin_host/channel.h"
+#include "agent/plugin_host/limits.h"
 #include "agent/plugin_host/plugin_file.h"
 #include "agent/plugin_host/server.h"
+#include "base/files.h"
 #include "base/frames.h"
+#include "base/program_arguments.h"
 #include "base/status_macros.h"
 
 namespace keymedic::agent {
 namespace {
-
-constexpr int kGraceMs = 5000;  // for a running call when the agent is gone
 
 struct Options {
   std::vector<std::string> plugins;
@@ -45,60 +40,6 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
-// Where the frames go. Standard input and output themselves are out of the plugins' reach.
-struct Channel {
-  int in;
-  int out;
-};
-
-absl::StatusOr<Channel> TakeChannel() {
-  const Channel channel{fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
-                        fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)};
-  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (channel.in < 0 || channel.out < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-      dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
-    return absl::ErrnoToStatus(errno, "cannot set standard input and output aside");
-  }
-  close(null);
-  return channel;
-}
-
-// A hung call never reads the end of its input: this thread sees the agent go and ends the process.
-void EndWithAgent(int in) {
-  std::thread([in] {
-    pollfd agent{in, 0, 0};
-    while (poll(&agent, 1, -1) < 0 && errno == EINTR) {
-    }
-    poll(nullptr, 0, kGraceMs);
-    std::_Exit(0);
-  }).detach();
-}
-
-void SetLimit(decltype(RLIMIT_AS) resource, rlim_t soft) {
-  rlimit limit{};
-  getrlimit(resource, &limit);
-  limit.rlim_cur = std::min(soft, limit.rlim_max);
-  setrlimit(resource, &limit);
-}
-
-void LimitMemory(uint64_t megabytes) {
-  SetLimit(RLIMIT_CORE, 0);  // a core file would hold secrets
-  if (megabytes == 0) return;
-#if defined(__SANITIZE_ADDRESS__) || defined(KEYMEDIC_THREAD_SANITIZER)
-  std::fprintf(stderr, "keymedic-plugin-host: no memory limit in a build with sanitizers\n");
-#else
-  SetLimit(RLIMIT_AS, megabytes << 20);
-#endif
-}
-
-// The process's limit is moved along, so that each call has `seconds` of its own.
-void LimitCpuOfNextCall(uint64_t seconds) {
-  if (seconds == 0) return;
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  SetLimit(RLIMIT_CPU, used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + seconds);
-}
-
 absl::StatusOr<v1::PluginConfig> MakeConfig(const Options& options) {
   v1::PluginConfig config;
   config.set_system(options.system);
@@ -111,6 +52,11 @@ absl::StatusOr<v1::PluginConfig> MakeConfig(const Options& options) {
     (*config.mutable_settings())[setting.substr(0, equals)] = setting.substr(equals + 1);
   }
   return config;
+}
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(NativePath(path), ignored);
 }
 
 bool Contains(const std::vector<std::string>& list, const std::string& value) {
@@ -137,7 +83,7 @@ class Loader {
         continue;
       }
       const std::string allow_file = directory + "/plugins.allow";
-      const bool use_own = options_.allow_file.empty() && access(allow_file.c_str(), F_OK) == 0;
+      const bool use_own = options_.allow_file.empty() && Exists(allow_file);
       KM_RETURN_IF_ERROR(LoadList(*paths, use_own ? allow_file : options_.allow_file, plugins));
     }
     return LoadList(options_.plugins, options_.allow_file, plugins);
@@ -171,8 +117,7 @@ int Run(const Options& options) {
   if (!config.ok()) return Fail(config.status(), 2);
   absl::StatusOr<Channel> channel = TakeChannel();
   if (!channel.ok()) return Fail(channel.status(), 1);
-  signal(SIGPIPE, SIG_IGN);
-  EndWithAgent(channel->in);
+  EndWithAgent(*channel);
   LimitMemory(options.memory_limit_mb);
 
   PluginSet plugins;
@@ -195,7 +140,7 @@ int main(int argc, char** argv) {
       "starts it. There is no use for it by hand.");
   app.add_option("--plugin", options.plugins, "load this file (repeatable)");
   app.add_option("--plugin-dir", options.directories,
-                 "load every *.so of this folder (repeatable)");
+                 "load every plugin of this folder (repeatable)");
   app.add_option("--skip", options.skip, "do not load this path (repeatable)");
   app.add_option("--allow", options.allow_file,
                  "load only what this list of SHA-256 names; default: plugins.allow in the folder");
@@ -205,7 +150,13 @@ int main(int argc, char** argv) {
   app.add_option("--memory-limit-mb", options.memory_limit_mb, "address space; 0: no limit");
   app.add_option("--cpu-limit-seconds", options.cpu_limit_seconds,
                  "processor time of one call; 0: no limit");
-  CLI11_PARSE(app, argc, argv);
+  std::vector<std::string> arguments = keymedic::ProgramArguments(argc, argv);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
   // Not exit: destructors of plugin libraries have no say in how this ends.
   const int code = keymedic::agent::Run(options);
   std::fflush(nullptr);

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plugin_host/plugin_file.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
-#include <cerrno>
-#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <list>
@@ -16,10 +11,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/rights.h"
 #include "base/status_macros.h"
 
 namespace keymedic::agent {
@@ -30,31 +25,9 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxPluginBytes = 256u << 20;
 constexpr uint64_t kMaxAllowListBytes = 1u << 20;
 
-absl::Status CheckOne(const std::string& path, bool directory) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot be examined"));
-  }
-  if (directory ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": is no ", directory ? "folder" : "regular file"));
-  }
-  if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return absl::PermissionDeniedError(absl::StrFormat(
-        "%s: belongs to user %d, who is neither root nor the agent's user; run: chown root %s",
-        path, info.st_uid, path));
-  }
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return absl::PermissionDeniedError(absl::StrFormat(
-        "%s: may be written by others than its owner (mode %04o); run: chmod go-w %s", path,
-        info.st_mode & 07777, path));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::string> Canonical(const std::string& path) {
   std::error_code error;
-  const fs::path canonical = fs::canonical(path, error);
+  const fs::path canonical = fs::canonical(NativePath(path), error);
   if (error) {
     return absl::NotFoundError(
         absl::StrCat(path, ": ", error.message(), "; check the path of the plugin"));
@@ -73,7 +46,7 @@ absl::StatusOr<BuiltinPlugin> LoadLibrary(const std::string& path) {
     // Never freed: unloading code that may have threads or thread-local data is not safe.
     static auto& loaded = *new std::list<boost::dll::shared_library>();
     const boost::dll::shared_library& library = loaded.emplace_back(
-        path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+        NativePath(path), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
     BuiltinPlugin entry{path, EntryPoint<keymedic_plugin_abi_fn>(library, "keymedic_plugin_abi"),
                         EntryPoint<keymedic_plugin_create_fn>(library, "keymedic_plugin_create"),
                         EntryPoint<keymedic_plugin_destroy_fn>(library, "keymedic_plugin_destroy")};
@@ -94,14 +67,14 @@ absl::StatusOr<BuiltinPlugin> LoadLibrary(const std::string& path) {
 
 }  // namespace
 
-absl::Status CheckWritableByOwnerOnly(const std::string& path) {
+absl::Status CheckFileAndFolder(const std::string& path) {
   KM_ASSIGN_OR_RETURN(const std::string canonical, Canonical(path));
-  KM_RETURN_IF_ERROR(CheckOne(canonical, /*directory=*/false));
-  return CheckOne(fs::path(canonical).parent_path().string(), /*directory=*/true);
+  KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(canonical, /*folder=*/false));
+  return CheckWritableByTrustedOnly(fs::path(canonical).parent_path().string(), /*folder=*/true);
 }
 
 absl::StatusOr<AllowList> AllowList::Read(const std::string& path) {
-  KM_RETURN_IF_ERROR(CheckWritableByOwnerOnly(path));
+  KM_RETURN_IF_ERROR(CheckFileAndFolder(path));
   KM_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxAllowListBytes));
   AllowList list;
   list.path_ = path;
@@ -137,8 +110,10 @@ absl::Status AllowList::Check(const std::string& plugin_path) const {
 absl::StatusOr<std::vector<std::string>> PluginsInDirectory(const std::string& directory) {
   std::error_code error;
   std::vector<std::string> paths;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".so") paths.push_back(it->path().string());
+  for (fs::directory_iterator it(NativePath(directory), error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() != boost::dll::shared_library::suffix()) continue;
+    paths.push_back(fs::path(it->path()).make_preferred().string());
   }
   if (error) {
     return absl::NotFoundError(absl::StrCat(directory, ": ", error.message(),
@@ -152,7 +127,7 @@ absl::StatusOr<std::unique_ptr<PluginHandle>> LoadPluginFile(const std::string& 
                                                              const AllowList* allow,
                                                              const v1::PluginConfig& config) {
   KM_ASSIGN_OR_RETURN(const std::string canonical, Canonical(path));
-  KM_RETURN_IF_ERROR(CheckWritableByOwnerOnly(canonical));
+  KM_RETURN_IF_ERROR(CheckFileAndFolder(canonical));
   if (allow != nullptr) KM_RETURN_IF_ERROR(allow->Check(canonical));
   KM_ASSIGN_OR_RETURN(const BuiltinPlugin entry, LoadLibrary(canonical));
   return PluginHandle::Create(entry, config);

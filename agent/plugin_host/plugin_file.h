@@ -29,11 +29,11 @@ class AllowList {
   std::set<std::string> lines_;
 };
 
-// kPermissionDenied when the file or its folder belongs to neither root nor this user, or may be
-// written by group or others.
-absl::Status CheckWritableByOwnerOnly(const std::string& path);
+// kPermissionDenied when the file, or the folder it is in, may be written by others than
+// base/rights.h trusts.
+absl::Status CheckFileAndFolder(const std::string& path);
 
-// The plugins (*.so) in a folder, in the order of their names.
+// The plugins (*.so, on Windows *.dll) in a folder, in the order of their names.
 absl::StatusOr<std::vector<std::string>> PluginsInDirectory(const std::string& directory);
 
 // Loads a library for good and creates its plugin. `allow` may be null: any hash will do.

@@ -30,7 +30,8 @@ absl::Time NewestInstant(const v1::DiagnoseRequest& request, absl::Time otherwis
 
 absl::StatusOr<std::unique_ptr<Plugin>> KmsClientPlugin::Create(const v1::PluginConfig& config) {
   static const SystemClock clock;
-  KM_ASSIGN_OR_RETURN(systems::Systems systems, systems::OpenSystems(config.system()));
+  KM_ASSIGN_OR_RETURN(systems::Systems systems,
+                      systems::OpenSystems(config.system(), config.settings()));
   return std::make_unique<KmsClientPlugin>(std::move(systems), clock);
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "kms/tables.h"
 
 namespace keymedic {
 namespace {
@@ -56,7 +57,7 @@ absl::StatusOr<Hresult> Done(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t port) {
-  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read());
+  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read(port));
   Plan plan;
   for (const v1::FirewallRule& rule : section.rules()) {
     if (rule.enabled() && Fits(rule, section, port)) return plan;
@@ -86,7 +87,7 @@ absl::StatusOr<Plan> PlanFirewallClosing(systems::Firewall& firewall, std::strin
                                                    "' of ensure_firewall_",
                                                    "exception: ", kWindowsRule, " or ", kOwnRule));
   }
-  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read());
+  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read(kms::kDefaultPort));
   const v1::FirewallRule* present = Find(section, rule);
   Plan plan;
   if (present == nullptr || (rule == kWindowsRule && !present->enabled())) return plan;

@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "kms/events.h"
+#include "kms/tables.h"
 #include "plugins/kms_host/actions.h"
 #include "plugins/roles/state.h"
 
@@ -19,7 +20,8 @@ constexpr char kApplicationChannel[] = "Application";
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Plugin>> KmsHostPlugin::Create(const v1::PluginConfig& config) {
-  KM_ASSIGN_OR_RETURN(systems::Systems systems, systems::OpenSystems(config.system()));
+  KM_ASSIGN_OR_RETURN(systems::Systems systems,
+                      systems::OpenSystems(config.system(), config.settings()));
   return std::make_unique<KmsHostPlugin>(std::move(systems));
 }
 
@@ -58,7 +60,8 @@ absl::StatusOr<v1::CollectResponse> KmsHostPlugin::Collect(const v1::CollectRequ
     host.set_service_disabled(service->disabled);
   }
   *response.add_sections() = roles::MakeSection("kms_host", host);
-  if (const auto firewall = systems_.firewall->Read(); firewall.ok()) {
+  const uint32_t port = host.listening_port() == 0 ? kms::kDefaultPort : host.listening_port();
+  if (const auto firewall = systems_.firewall->Read(port); firewall.ok()) {
     *response.add_sections() = roles::MakeSection("firewall", *firewall);
   }
   return response;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/systems/dns_responder.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -43,48 +38,12 @@ void PutRecord(std::string& out, uint16_t type, const std::string& data) {
 
 }  // namespace
 
-DnsResponder::DnsResponder() {
-  fd_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  socklen_t size = sizeof(address);
-  getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
-}
-
-DnsResponder::~DnsResponder() {
-  if (thread_.joinable()) {
-    sockaddr_in self{};
-    self.sin_family = AF_INET;
-    self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    self.sin_port = htons(port_);
-    // An empty datagram ends the thread.
-    sendto(fd_, "", 0, 0, reinterpret_cast<sockaddr*>(&self), sizeof(self));
-    thread_.join();
-  }
-  close(fd_);
-}
-
-std::string DnsResponder::server() const { return absl::StrCat("127.0.0.1:", port_); }
+std::string DnsResponder::server() const { return absl::StrCat("127.0.0.1:", server_.port()); }
 
 void DnsResponder::Start() {
-  thread_ = std::thread([this] { Serve(); });
-}
-
-void DnsResponder::Serve() {
-  while (true) {
-    char buffer[1500];
-    sockaddr_in peer{};
-    socklen_t size = sizeof(peer);
-    const ssize_t n =
-        recvfrom(fd_, buffer, sizeof(buffer), 0, reinterpret_cast<sockaddr*>(&peer), &size);
-    if (n <= 0) return;
-    if (silent || n < 17) continue;
-    const std::string answer = Answer(std::string(buffer, n));
-    sendto(fd_, answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
-  }
+  server_.Start([this](const std::string& question) {
+    return silent || question.size() < 17 ? std::string() : Answer(question);
+  });
 }
 
 std::string DnsResponder::Answer(const std::string& question) const {

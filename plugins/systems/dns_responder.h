@@ -2,15 +2,16 @@
 //
 // For tests: a name server on a loopback UDP port, speaking the real wire format. It knows the
 // records it is given, says NXDOMAIN to all else, and can be told to refuse, fail or stay silent.
-// One thread of its own, joined in the destructor; set it up before the first question.
+// One thread of its own, joined in the destructor; set it up before Start.
 #ifndef KEYMEDIC_PLUGINS_SYSTEMS_DNS_RESPONDER_H_
 #define KEYMEDIC_PLUGINS_SYSTEMS_DNS_RESPONDER_H_
 
 #include <cstdint>
 #include <map>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "plugins/systems/loopback.h"
 
 namespace keymedic::systems {
 
@@ -20,11 +21,6 @@ class DnsResponder {
     uint16_t priority, weight, port;
     std::string target;
   };
-  DnsResponder();
-  ~DnsResponder();
-  DnsResponder(const DnsResponder&) = delete;
-  DnsResponder& operator=(const DnsResponder&) = delete;
-
   std::map<std::string, std::vector<Srv>> srv;
   std::map<std::string, std::vector<std::string>> a;  // dotted addresses; empty: no records
   std::map<std::string, int> rcode;                   // 2 failed, 5 refused; by name
@@ -34,12 +30,9 @@ class DnsResponder {
   void Start();
 
  private:
-  void Serve();
   std::string Answer(const std::string& question) const;
 
-  int fd_ = -1;
-  uint16_t port_ = 0;
-  std::thread thread_;
+  DatagramServer server_;
 };
 
 }  // namespace keymedic::systems

@@ -160,7 +160,7 @@ class FakeEventLog final : public EventLog {
 class FakeFirewall final : public Firewall {
  public:
   explicit FakeFirewall(FakeMachine& machine) : machine_(machine) {}
-  absl::StatusOr<v1::FirewallSection> Read() override {
+  absl::StatusOr<v1::FirewallSection> Read(uint32_t) override {
     KM_RETURN_IF_ERROR(Broken(machine_, "firewall"));
     return machine_.firewall;
   }

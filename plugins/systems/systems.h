@@ -14,6 +14,8 @@
 #ifndef KEYMEDIC_PLUGINS_SYSTEMS_SYSTEMS_H_
 #define KEYMEDIC_PLUGINS_SYSTEMS_SYSTEMS_H_
 
+#include <google/protobuf/map.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -72,8 +74,10 @@ class EventLog {
 class Firewall {
  public:
   virtual ~Firewall() = default;
-  // Rules are named by identities that are never translated.
-  virtual absl::StatusOr<v1::FirewallSection> Read() = 0;
+  // The exceptions that concern this TCP port: the rule of Windows for KMS and KeyMedic's own
+  // always, others only if they name the port. Rules are named by identities that are never
+  // translated.
+  virtual absl::StatusOr<v1::FirewallSection> Read(uint32_t port) = 0;
   virtual absl::Status SetRuleEnabled(absl::string_view rule_id, bool enabled) = 0;
   virtual absl::Status AddInboundRule(const v1::FirewallRule& rule) = 0;
   virtual absl::Status RemoveRule(absl::string_view rule_id) = 0;
@@ -131,8 +135,12 @@ struct Systems {
 //                                 licensing seams answer kUnimplemented with a sentence that says
 //                                 so.
 //   "lab:unix:/path#pc-017"       machine pc-017 of the lab that `keymedic lab serve` offers there.
+//   "lab:tcp:127.0.0.1:41231#pc-017"  the same of one that listens at that loopback address.
 //   "lab:inprocess:NAME#pc-017"   the same of a lab in this process (lab_in_process.h).
-absl::StatusOr<Systems> OpenSystems(absl::string_view system);
+// `settings` is PluginConfig.settings; of it, "name_servers" ("127.0.0.1:5353,[::1]:53") says whom
+// "local" asks for names instead of the machine's own name servers.
+using Settings = google::protobuf::Map<std::string, std::string>;
+absl::StatusOr<Systems> OpenSystems(absl::string_view system, const Settings& settings = {});
 
 }  // namespace keymedic::systems
 

@@ -150,7 +150,7 @@ TEST_P(SystemsConformance, EventsComeInOrderAndOnce) {
 }
 
 TEST_P(SystemsConformance, FirewallRulesAreAddedSwitchedAndRemoved) {
-  const auto before = systems_.firewall->Read();
+  const auto before = systems_.firewall->Read(1699);
   v1::FirewallRule rule;
   rule.set_id("KeyMedic-Conformance");
   rule.set_enabled(true);
@@ -165,7 +165,7 @@ TEST_P(SystemsConformance, FirewallRulesAreAddedSwitchedAndRemoved) {
   ASSERT_TRUE(before.ok()) << before.status();
   const auto find = [&]() -> std::vector<v1::FirewallRule> {
     std::vector<v1::FirewallRule> found;
-    const auto now = systems_.firewall->Read();
+    const auto now = systems_.firewall->Read(1699);
     if (!now.ok()) return found;
     for (const auto& r : now->rules()) {
       if (r.id() == rule.id()) found.push_back(r);

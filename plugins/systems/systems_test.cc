@@ -91,7 +91,7 @@ MachineResponse Serve(Systems& s, const MachineRequest& request) {
       put(s.licensing->Host(), &MachineResponse::mutable_host);
       break;
     case MachineRequest::kFirewall:
-      put(s.firewall->Read(), &MachineResponse::mutable_firewall);
+      put(s.firewall->Read(1688), &MachineResponse::mutable_firewall);
       break;
     case MachineRequest::kReadEvents: {
       const auto& read = request.read_events();
@@ -229,8 +229,8 @@ INSTANTIATE_TEST_SUITE_P(All, SystemsConformance,
                          [](const auto& info) { return info.param.name; });
 
 TEST(OpenSystemsTest, SaysWhatIsWrongWithAName) {
-  for (const std::string bad :
-       {"", "remote", "lab:", "lab:unix:/p", "lab:unix:#m", "lab:unix:/p#", "lab:inprocess:x"}) {
+  for (const std::string bad : {"", "remote", "lab:", "lab:unix:/p", "lab:unix:#m", "lab:unix:/p#",
+                                "lab:tcp:127.0.0.1:1", "lab:tcp:#m", "lab:inprocess:x"}) {
     const auto opened = OpenSystems(bad);
     EXPECT_TRUE(absl::IsInvalidArgument(opened.status())) << bad << opened.status();
   }
@@ -262,7 +262,7 @@ TEST(UnixTransportTest, ServesEverySeam) {
             "11111111-0000-4000-8000-000000000001");
   EXPECT_TRUE(absl::IsNotFound(systems.licensing->Host().status()));
   EXPECT_EQ(systems.events->Read("Application", 0, 3)->events.size(), 3u);
-  EXPECT_EQ(systems.firewall->Read()->rules_size(), 1);
+  EXPECT_EQ(systems.firewall->Read(1688)->rules_size(), 1);
   EXPECT_EQ(systems.names->SearchSuffixes()->size(), 1u);
   EXPECT_TRUE(systems.services->Query("sppsvc")->running);
   EXPECT_EQ(*systems.licensing->SetKmsHost("kms.example", 1688), 0u);

@@ -179,7 +179,7 @@ class LabEventLog final : public EventLog {
 class LabFirewall final : public Firewall {
  public:
   explicit LabFirewall(SharedLink link) : link_(std::move(link)) {}
-  absl::StatusOr<v1::FirewallSection> Read() override {
+  absl::StatusOr<v1::FirewallSection> Read(uint32_t) override {
     MachineRequest request;
     request.mutable_firewall();
     KM_ASSIGN_OR_RETURN(auto response, link_->Ask(std::move(request), MachineResponse::kFirewall));

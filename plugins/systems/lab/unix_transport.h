@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// To a lab in another process, over its local socket: frames of base/frames.h, one answer for each
-// request. Connects at the first call. A connection that broke is made anew once; an act is not
-// repeated after it may have reached the lab, because it may have been done.
-//
-// Threads: one at a time, like the Systems that owns it.
-// Errors: kUnavailable (nobody serves the socket, the lab went away), kDeadlineExceeded.
+// To a lab in another process, over its local socket; stream_transport.h says how calls go.
+// kInvalidArgument for a path that is too long for a socket.
 #ifndef KEYMEDIC_PLUGINS_SYSTEMS_LAB_UNIX_TRANSPORT_H_
 #define KEYMEDIC_PLUGINS_SYSTEMS_LAB_UNIX_TRANSPORT_H_
 

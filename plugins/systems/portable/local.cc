@@ -110,7 +110,7 @@ class UnavailableEventLog final : public EventLog {
 
 class UnavailableFirewall final : public Firewall {
  public:
-  absl::StatusOr<v1::FirewallSection> Read() override { return No(); }
+  absl::StatusOr<v1::FirewallSection> Read(uint32_t) override { return No(); }
   absl::Status SetRuleEnabled(absl::string_view, bool) override { return No(); }
   absl::Status AddInboundRule(const v1::FirewallRule&) override { return No(); }
   absl::Status RemoveRule(absl::string_view) override { return No(); }
@@ -145,15 +145,15 @@ std::unique_ptr<Services> MakeUnavailableServices() {
   return std::make_unique<UnavailableServices>();
 }
 
-Systems MakeLocalSystems() {
+Systems MakeLocalSystems(const ResolverOptions& resolver) {
   Systems systems;
   systems.machine = MakePortableMachine();
   systems.licensing = MakeUnavailableLicensing();
   systems.events = MakeUnavailableEventLog();
   systems.firewall = MakeUnavailableFirewall();
-  systems.names = MakePortableNames();
+  systems.names = MakePortableNames(resolver);
   systems.services = MakeUnavailableServices();
-  systems.probe = MakePortableProbe();
+  systems.probe = MakePortableProbe(absl::Seconds(5), resolver);
   return systems;
 }
 

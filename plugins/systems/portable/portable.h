@@ -30,8 +30,9 @@ std::unique_ptr<EventLog> MakeUnavailableEventLog();
 std::unique_ptr<Firewall> MakeUnavailableFirewall();
 std::unique_ptr<Services> MakeUnavailableServices();
 
-// This machine.
-Systems MakeLocalSystems();
+// This machine; names and the addresses that the probe needs are asked as `resolver` says. On
+// Windows its source is windows/local_windows.cc.
+Systems MakeLocalSystems(const ResolverOptions& resolver = {});
 
 }  // namespace keymedic::systems
 

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -14,81 +7,47 @@
 #include "absl/time/clock.h"
 #include "plugins/systems/portable/portable.h"
 #include "plugins/systems/portable/rpc_bind.h"
+#include "plugins/systems/portable/socket.h"
 
 namespace keymedic::systems {
 namespace {
 
 constexpr size_t kMostAddresses = 4;  // of one name that are tried
 
-class Socket {
- public:
-  explicit Socket(int family)
-      : fd_(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {}
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int fd() const { return fd_; }
-
-  // False when the deadline passed first.
-  bool Wait(short events, absl::Time deadline) const {
-    while (true) {
-      const absl::Duration left = deadline - absl::Now();
-      if (left <= absl::ZeroDuration()) return false;
-      pollfd p{fd_, events, 0};
-      const int n = poll(&p, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
-      if (n > 0) return true;
-      if (n < 0 && errno != EINTR) return true;  // the next call on the socket tells
-    }
-  }
-
- private:
-  int fd_;
-};
-
-BindVerdict FromError(int error) {
-  switch (error) {
-    case ECONNREFUSED:
+BindVerdict FromError(const absl::Status& error) {
+  switch (error.code()) {
+    case absl::StatusCode::kUnavailable:
       return {v1::PROBE_RESULT_REFUSED, "nobody listens on this port"};
-    case ECONNRESET:
-    case EPIPE:
+    case absl::StatusCode::kAborted:
       return {v1::PROBE_RESULT_RESET, "accepted the connection, then reset it"};
     default:
-      return {v1::PROBE_RESULT_TIMEOUT, strerror(error)};
+      return {v1::PROBE_RESULT_TIMEOUT, std::string(error.message())};
   }
 }
 
-BindVerdict ReadAnswer(const Socket& socket, absl::Time deadline) {
+BindVerdict ReadAnswer(TcpSocket& socket, absl::Time deadline) {
   std::string received;
-  while (socket.Wait(POLLIN, deadline)) {
-    char buffer[1024];
-    const ssize_t n = recv(socket.fd(), buffer, sizeof(buffer), 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (n < 0) return FromError(errno);
-    received.append(buffer, n);
-    if (auto verdict = ReadBindAnswer(received, n == 0)) return *std::move(verdict);
+  while (true) {
+    const auto bytes = socket.Receive(deadline);
+    if (absl::IsDeadlineExceeded(bytes.status())) {
+      return {v1::PROBE_RESULT_TIMEOUT, "accepted the connection, then did not answer the bind"};
+    }
+    const bool ended = absl::IsOutOfRange(bytes.status());
+    if (!bytes.ok() && !ended) return FromError(bytes.status());
+    if (bytes.ok()) received += *bytes;
+    if (auto verdict = ReadBindAnswer(received, ended)) return *std::move(verdict);
   }
-  return {v1::PROBE_RESULT_TIMEOUT, "accepted the connection, then did not answer the bind"};
 }
 
 BindVerdict BindAt(const Address& address, absl::Time deadline, bool& connected) {
-  const Socket socket(address.storage.ss_family);
-  if (socket.fd() < 0) return FromError(errno);
-  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) !=
-      0) {
-    if (errno != EINPROGRESS) return FromError(errno);
-    if (!socket.Wait(POLLOUT, deadline)) return FromError(ETIMEDOUT);
-    int error = 0;
-    socklen_t size = sizeof(error);
-    getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) return FromError(error);
-  }
+  auto socket = TcpSocket::Connect(reinterpret_cast<const sockaddr*>(&address.storage),
+                                   address.size, deadline);
+  if (!socket.ok()) return FromError(socket.status());
   connected = true;
-  const std::string pdu = KmsBindPdu();
-  // 72 bytes always fit into the buffer of a new connection.
-  if (send(socket.fd(), pdu.data(), pdu.size(), MSG_NOSIGNAL) < 0) return FromError(errno);
-  return ReadAnswer(socket, deadline);
+  if (const absl::Status sent = socket->Send(KmsBindPdu(), deadline); !sent.ok()) {
+    return FromError(sent);
+  }
+  return ReadAnswer(*socket, deadline);
 }
 
 class PortableProbe final : public EndpointProbe {

@@ -2,12 +2,7 @@
 #include "plugins/systems/portable/resolver.h"
 
 #include <ares.h>
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <list>
@@ -36,6 +31,7 @@ class Channel {
     wanted.timeout = static_cast<int>(absl::ToInt64Milliseconds(options.timeout));
     wanted.tries = options.tries;
     ares_channel handle = nullptr;
+    StartSockets();
     int made = ares_library_init(ARES_LIB_INIT_ALL);
     if (made == ARES_SUCCESS) {
       made =
@@ -75,7 +71,7 @@ class Channel {
       timeval limit = absl::ToTimeval(left);
       timeval next{};
       const timeval* wait = ares_timeout(handle_, &limit, &next);
-      Serve(static_cast<int>(wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1));
+      Serve(absl::DurationFromTimeval(*wait) + absl::Milliseconds(1));
     }
   }
 
@@ -93,24 +89,24 @@ class Channel {
  private:
   explicit Channel(ares_channel handle) : handle_(handle) {}
 
-  void Serve(int wait_ms) const {
+  void Serve(absl::Duration wait) const {
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
     const int wanted = ares_getsock(handle_, sockets, ARES_GETSOCK_MAXNUM);
-    std::vector<pollfd> polled;
+    std::vector<Watched> watched;
     for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
-      short events = 0;
-      if (ARES_GETSOCK_READABLE(wanted, i)) events |= POLLIN;
-      if (ARES_GETSOCK_WRITABLE(wanted, i)) events |= POLLOUT;
-      if (events != 0) polled.push_back({sockets[i], events, 0});
+      const bool read = ARES_GETSOCK_READABLE(wanted, i);
+      const bool write = ARES_GETSOCK_WRITABLE(wanted, i);
+      if (read || write) watched.push_back({.socket = sockets[i], .read = read, .write = write});
     }
-    if (poll(polled.data(), polled.size(), wait_ms) <= 0) {
+    if (!WaitForSockets(watched, wait)) {
       ares_process_fd(handle_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
       return;
     }
-    for (const pollfd& p : polled) {
-      if (p.revents == 0) continue;
-      ares_process_fd(handle_, p.revents & ~POLLOUT ? p.fd : ARES_SOCKET_BAD,
-                      p.revents & POLLOUT ? p.fd : ARES_SOCKET_BAD);
+    for (const Watched& w : watched) {
+      const bool read = w.read || w.failed;
+      if (!read && !w.write) continue;
+      ares_process_fd(handle_, read ? w.socket : ARES_SOCKET_BAD,
+                      w.write ? w.socket : ARES_SOCKET_BAD);
     }
   }
 

@@ -7,8 +7,6 @@
 #ifndef KEYMEDIC_PLUGINS_SYSTEMS_PORTABLE_RESOLVER_H_
 #define KEYMEDIC_PLUGINS_SYSTEMS_PORTABLE_RESOLVER_H_
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keymedic/v1/section.pb.h"
+#include "plugins/systems/portable/native_socket.h"
 
 namespace keymedic::systems {
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/files.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +9,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "base/files.h"
 
 namespace keymedic {
 namespace {
@@ -30,6 +29,8 @@ absl::Status WriteAll(int fd, absl::string_view content, const std::string& path
 }
 
 }  // namespace
+
+std::filesystem::path NativePath(absl::string_view utf8) { return std::string(utf8); }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
