@@ -5,8 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "plugins/systems/loopback.h"
 
 namespace keymedic::systems {
@@ -41,6 +43,7 @@ class SntpTest : public testing::Test {
                                      absl::Time answered = kNoonTime,
                                      absl::Duration limit = kTestPatience) {
     server_.Start([this, change](const std::string& question) {
+      absl::MutexLock lock(&mutex_);
       question_ = question;
       std::string packet = GoodAnswer(question);
       change(packet);
@@ -55,6 +58,12 @@ class SntpTest : public testing::Test {
     return Ask(std::move(change), kNoonTime, kNoonTime, absl::Milliseconds(100)).status();
   }
 
+  std::string Question() {
+    absl::MutexLock lock(&mutex_);
+    return question_;
+  }
+
+  absl::Mutex mutex_;
   std::string question_;
   DatagramServer server_;
 };
@@ -65,8 +74,8 @@ TEST_F(SntpTest, AheadIsPositive) {
   const auto offset = Ask(kAsItIs, kNoonTime + absl::Seconds(90), kNoonTime + absl::Seconds(92));
   ASSERT_TRUE(offset.ok()) << offset.status();
   EXPECT_EQ(*offset, absl::Seconds(91)) << "the way there and back counts half";
-  ASSERT_EQ(question_.size(), 48u);
-  EXPECT_EQ(question_[0], 0x23) << "version 4, client";
+  ASSERT_EQ(Question().size(), 48u);
+  EXPECT_EQ(Question()[0], 0x23) << "version 4, client";
 }
 
 TEST_F(SntpTest, BehindIsNegative) {
@@ -127,9 +136,9 @@ TEST_F(SntpTest, HalfAnAnswerIsNotTaken) {
 
 TEST_F(SntpTest, EachQuestionHasANumberOfItsOwn) {
   ASSERT_TRUE(Ask(kAsItIs).ok());
-  const std::string first = question_;
+  const std::string first = Question();
   ASSERT_TRUE(SntpOffset("127.0.0.1", server_.port(), kTestPatience).ok());
-  EXPECT_NE(first.substr(40), question_.substr(40));
+  EXPECT_NE(first.substr(40), Question().substr(40));
 }
 
 TEST(SntpServerTest, NobodyServes) {

@@ -288,6 +288,16 @@ TEST(UnixTransportTest, AnActThatMayHaveArrivedIsNotRepeated) {
   EXPECT_TRUE(systems.machine->Os().ok()) << "and the next call begins anew";
 }
 
+TEST(TcpTransportTest, NobodyThereAndNoAddress) {
+  const auto os = OpenSystems("lab:tcp:127.0.0.1:1#pc-1")->machine->Os();
+  EXPECT_TRUE(absl::IsUnavailable(os.status())) << os.status();
+  EXPECT_NE(os.status().message().find("127.0.0.1:1"), std::string::npos);
+  for (const std::string bad : {"127.0.0.1", "127.0.0.1:0", "localhost:5", "127.0.0.1:65536"}) {
+    const auto refused = OpenSystems("lab:tcp:" + bad + "#pc-1")->machine->Os();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << bad << refused.status();
+  }
+}
+
 TEST(UnixTransportTest, NobodyThere) {
   Systems systems = *OpenSystems("lab:unix:/nonexistent/lab.sock#pc-1");
   const auto os = systems.machine->Os();

@@ -20,7 +20,7 @@ import time
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
 PATIENCE = 30  # seconds until a server answers
-SUFFIXES = ["corp.contoso.example", "contoso.example"]
+SUFFIXES = ["corp.contoso.example", "contoso.example", "wild.contoso.example"]
 TCPIP = r"HKLM\System\CurrentControlSet\Services\Tcpip\Parameters"
 
 try:

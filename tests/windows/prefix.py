@@ -5,12 +5,20 @@
     tests/windows/prefix.py --native build/release/bin --windows build/windows \\
         --estate tests/estates/small.textproto --machine pc-001 -- build/windows/tests/x_test.exe
 
-starts the lab (a native `keymedic lab serve` on a loopback port), copies a prefix that was made once,
-puts the doubles (tests/windows/doubles) in their places there, runs the program with its arguments,
-ends what it started by its process id, removes the prefix, and ends with the program's exit code.
+starts the lab (a native `keymedic lab serve` on a loopback port), copies a prefix that was made
+once, puts the doubles (tests/windows/doubles) in their places there, runs the program with its
+arguments, ends what it started by its process id, removes the prefix, and ends with the program's
+exit code.
 
-As a module: Template, Lab and Prefix are context managers or plain objects with a clear end, for tests
-that run more than one program. Nothing here is shared between two prefixes but the template.
+As a module, for tests that run more than one program:
+
+    template = prefix.Template("build/windows/wine-template")
+    with prefix.Lab("build/release/bin/keymedic", estate, speed=600) as lab:
+        with prefix.Prefix(template) as windows:
+            windows.become("build/windows/tests/doubles", lab.address, "pc-001")
+            windows.run(["some.exe", "argument"])
+
+Nothing is shared between two prefixes but the template.
 """
 
 import argparse
@@ -28,8 +36,7 @@ import threading
 # Debian's `wine` warns at each start that there is no 32-bit one.
 WINE = next((p for p in ("/usr/lib/wine/wine64",) if os.access(p, os.X_OK)), "wine")
 WINESERVER = next(
-    (p for p in ("/usr/lib/wine/wineserver64", "/usr/lib/wine/wineserver") if os.access(p, os.X_OK)),
-    "wineserver",
+    (p for p in ("/usr/lib/wine/wineserver64",) if os.access(p, os.X_OK)), "wineserver"
 )
 
 
@@ -49,8 +56,8 @@ class Template:
         for entry in self.path.iterdir():
             if entry.name != "windows":
                 subprocess.run(["cp", "-a", str(entry), str(target)], check=True)
-        # The hundreds of megabytes of Wine's own programs are shared: nothing writes into one of them.
-        # What replaces one has to remove it first.
+        # The hundreds of megabytes of Wine's own programs are shared: nothing writes into one of
+        # them. What replaces one has to remove it first.
         shared = pathlib.Path("drive_c") / "windows"
         subprocess.run(["cp", "-al", str(self.path / "windows"), str(target / shared)], check=True)
 
@@ -65,17 +72,20 @@ class Template:
             making.mkdir()
             environment = wine_environment(making)
             made = subprocess.run(
-                [WINE, "wineboot", "--init"], env=environment, capture_output=True, timeout=300, check=False
+                [WINE, "wineboot", "--init"],
+                env=environment, timeout=300, check=False,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             subprocess.run([WINESERVER, "-w"], env=environment, check=False, timeout=120)
             if made.returncode != 0 or not (making / "system.reg").exists():
-                raise Failure(f"wineboot made no prefix: {made.stderr.decode(errors='replace')}")
+                raise Failure(f"wineboot made no prefix in {making}: exit code {made.returncode}")
             (making / "drive_c" / "windows").rename(making / "windows")
             making.rename(self.path)
 
 
 def wine_environment(prefix, more=None):
-    environment = dict(os.environ, WINEPREFIX=str(prefix), WINEDEBUG=os.environ.get("WINEDEBUG", "-all"))
+    environment = dict(os.environ, WINEPREFIX=str(prefix))
+    environment.setdefault("WINEDEBUG", "-all")
     # Neither .NET nor a browser is asked for; services get the doubles by the registry.
     environment["WINEDLLOVERRIDES"] = "mscoree=;mshtml="
     environment.pop("DISPLAY", None)
@@ -126,20 +136,24 @@ class Prefix:
         template.copy_to(self.path)
         subprocess.run([WINESERVER, "-p"], env=self.environment(), check=True)
         # The first program brings Wine's services up. They keep what they inherit: no pipe of ours.
-        self.run(["cmd", "/c", "exit"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.run(
+            ["cmd", "/c", "exit"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
 
     def environment(self, more=None):
         return wine_environment(self.path, more)
 
     def run(self, command, timeout=300, more=None, **options):
-        """Runs a Windows program to its end. `command`: path of the .exe, as here, and arguments."""
-        return subprocess.run(
-            [WINE, *map(str, command)], env=self.environment(more), timeout=timeout, check=False, **options
-        )
+        """Runs a Windows program to its end. `command`: the .exe by its path here, arguments."""
+        command = [WINE, *map(str, command)]
+        environment = self.environment(more)
+        return subprocess.run(command, env=environment, timeout=timeout, check=False, **options)
 
     def start(self, command, more=None, **options):
         """Starts one that goes on; it ends with the prefix at the latest."""
-        process = subprocess.Popen([WINE, *map(str, command)], env=self.environment(more), **options)
+        command = [WINE, *map(str, command)]
+        process = subprocess.Popen(command, env=self.environment(more), **options)
         self._started.append(process)
         return process
 
@@ -150,12 +164,13 @@ class Prefix:
             timeout=120, capture_output=True,
         )
         if done.returncode != 0:
-            raise Failure(f"the prefix cannot become {machine}: {done.stderr.decode(errors='replace')}")
+            said = done.stderr.decode(errors="replace")
+            raise Failure(f"the prefix cannot become {machine}: {said}")
 
     def set_fault(self, fault):
         """One of the faults of doubles/README.md; "" for none."""
         self.run(
-            ["reg", "add", r"HKLM\Software\KeyMedicDouble", "/v", "Fault", "/t", "REG_SZ", "/d", fault, "/f"],
+            ["reg", "add", r"HKLM\Software\KeyMedicDouble", "/v", "Fault", "/d", fault, "/f"],
             timeout=60, stdout=subprocess.DEVNULL,
         )
 
@@ -199,7 +214,7 @@ def main():
     parser.add_argument("--windows", required=True, help="folder of the Windows build")
     parser.add_argument("--estate", required=True, help="estate file of the lab")
     parser.add_argument("--machine", required=True, help="which of its machines the prefix is")
-    parser.add_argument("--template", help="the prefix to copy (default: wine-template in --windows)")
+    parser.add_argument("--template", help="prefix to copy (default: wine-template in --windows)")
     parser.add_argument("--speed", type=float, default=1, help="of the lab")
     parser.add_argument("--timeout", type=float, default=300, help="seconds for the program")
     parser.add_argument("command", nargs="+", help="program and arguments, after --")

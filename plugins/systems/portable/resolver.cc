@@ -30,13 +30,13 @@ class Channel {
     wanted.flags = flags;
     wanted.timeout = static_cast<int>(absl::ToInt64Milliseconds(options.timeout));
     wanted.tries = options.tries;
+    int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+    // Addresses are searched for whatever the flag says, so there is nothing to search in.
+    if ((flags & ARES_FLAG_NOSEARCH) != 0) given |= ARES_OPT_DOMAINS;
     ares_channel handle = nullptr;
     StartSockets();
     int made = ares_library_init(ARES_LIB_INIT_ALL);
-    if (made == ARES_SUCCESS) {
-      made =
-          ares_init_options(&handle, &wanted, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
-    }
+    if (made == ARES_SUCCESS) made = ares_init_options(&handle, &wanted, given);
     if (made != ARES_SUCCESS) {
       return absl::UnavailableError(
           absl::StrCat("cannot read this machine's name server settings: ", ares_strerror(made)));

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/windows/doubles/channel.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "tests/windows/doubles/lab_machine.h"
 
 namespace keymedic::doubles {
@@ -9,7 +12,6 @@ namespace {
 
 constexpr char kKmsChannel[] = "Key Management Service";
 constexpr uint64_t kUsualBytes = 20 << 20;  // of Application
-constexpr size_t kAtOnce = 5000;
 
 DWORD ToError(const absl::Status& status) {
   if (status.ok()) return ERROR_SUCCESS;
@@ -18,18 +20,30 @@ DWORD ToError(const absl::Status& status) {
   return RPC_S_SERVER_UNAVAILABLE;
 }
 
-// All that lie there are counted, because a lab tells no number.
+// The first record behind `after`; 0 if there is none. A lab begins anew behind its end.
+absl::StatusOr<uint64_t> NextId(systems::EventLog& log, const std::string& channel,
+                                uint64_t after) {
+  const auto batch = log.Read(channel, after, 1);
+  if (!batch.ok()) return batch.status();
+  if (batch->events.empty()) return 0;
+  const uint64_t id = batch->events.front().record_id();
+  return id > after ? id : 0;
+}
+
+// A lab tells no number of records, but their ids have no gaps: the last one is looked for.
 absl::Status CountRecords(systems::EventLog& log, const std::string& channel, ChannelInfo& info) {
-  uint64_t after = 0;
+  KM_ASSIGN_OR_RETURN(info.oldest, NextId(log, channel, 0));
+  if (info.oldest == 0) return absl::OkStatus();
+  uint64_t last = info.oldest;
+  uint64_t step = 1;
   while (true) {
-    const auto batch = log.Read(channel, after, kAtOnce);
-    if (!batch.ok()) return batch.status();
-    if (batch->events.empty() || batch->events.front().record_id() <= after)
-      return absl::OkStatus();
-    if (info.records == 0) info.oldest = batch->events.front().record_id();
-    info.records += batch->events.size();
-    after = batch->last_record_id;
+    KM_ASSIGN_OR_RETURN(const uint64_t behind, NextId(log, channel, last + step - 1));
+    if (behind == 0 && step == 1) break;
+    if (behind != 0) last = behind;
+    step = behind != 0 ? step * 2 : std::max<uint64_t>(step / 4, 1);
   }
+  info.records = last - info.oldest + 1;
+  return absl::OkStatus();
 }
 
 void Shorten(std::string& text) {
