@@ -24,6 +24,17 @@ Setter Text(std::string& target) {
   };
 }
 
+Setter Texts(std::map<std::string, std::string>& target) {
+  return [&target](const toml::node& node) {
+    if (!node.is_table()) return false;
+    for (const auto& [key, value] : *node.as_table()) {
+      if (!value.is_string()) return false;
+      target[std::string(key.str())] = **value.as_string();
+    }
+    return true;
+  };
+}
+
 Setter Number(const std::function<void(int64_t)>& set, int64_t minimum) {
   return [set, minimum](const toml::node& node) {
     const auto value = node.value_exact<int64_t>();
@@ -66,6 +77,7 @@ absl::Status ParseConfig(const std::string& file, const std::string& text, Confi
       {"host", Text(config.plugin_host)},
       {"allow_file", Text(config.plugin_allow_file)},
       {"system", Text(config.system)},
+      {"settings", Texts(config.plugin_settings)},
       {"timeout_seconds", Number([&](int64_t n) { config.plugin_timeout = absl::Seconds(n); }, 1)},
       {"memory_limit_mb",
        Number([&](int64_t n) { config.memory_limit_mb = static_cast<uint64_t>(n); }, 0)},
@@ -77,15 +89,7 @@ absl::Status ParseConfig(const std::string& file, const std::string& text, Confi
       {"name", Text(config.name)},
       {"collect_interval_seconds",
        Number([&](int64_t n) { config.collect_interval = absl::Seconds(n); }, 1)},
-      {"labels",
-       [&](const toml::node& node) {
-         if (!node.is_table()) return false;
-         for (const auto& [key, value] : *node.as_table()) {
-           if (!value.is_string()) return false;
-           config.labels[std::string(key.str())] = **value.as_string();
-         }
-         return true;
-       }},
+      {"labels", Texts(config.labels)},
       {"plugins",
        [&](const toml::node& node) {
          if (!node.is_table()) return false;

@@ -14,6 +14,8 @@
 //   timeout_seconds = 60
 //   memory_limit_mb = 512
 //   cpu_limit_seconds = 60
+//   [plugins.settings]
+//   probe_timeout = "5s"
 #ifndef KEYMEDIC_AGENT_CONFIG_H_
 #define KEYMEDIC_AGENT_CONFIG_H_
 
@@ -27,13 +29,14 @@
 namespace keymedic::agent {
 
 struct Config {
-  std::string state_dir = "/var/lib/keymedic/agent";
-  std::string name;  // empty: the host's name
+  std::string state_dir;  // empty: the system's own place (places.h)
+  std::string name;       // empty: the host's name
   std::map<std::string, std::string> labels;
-  std::string plugin_dir;         // empty: ../lib/keymedic/plugins beside the program
+  std::string plugin_dir;         // empty: where they are installed beside the program
   std::string plugin_host;        // empty: keymedic-plugin-host beside the program
   std::string plugin_allow_file;  // empty: plugins.allow in the directory, if it is there
   std::string system = "local";
+  std::map<std::string, std::string> plugin_settings;  // for the plugins; the agent knows none
   absl::Duration collect_interval = absl::Minutes(15);
   absl::Duration plugin_timeout = absl::Seconds(60);
   uint64_t memory_limit_mb = 512;

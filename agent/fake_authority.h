@@ -4,23 +4,19 @@
 #ifndef KEYMEDIC_AGENT_FAKE_AUTHORITY_H_
 #define KEYMEDIC_AGENT_FAKE_AUTHORITY_H_
 
-#include <stdlib.h>
-
 #include <atomic>
 #include <string>
 
 #include "absl/time/time.h"
 #include "agent/identity.h"
 #include "base/clock.h"
+#include "base/temp_dir_testing.h"
 #include "base/x509.h"
 #include "gtest/gtest.h"
 
 namespace keymedic::agent {
 
-inline std::string MakeTempDir() {
-  std::string path = ::testing::TempDir() + "keymedic_agent_XXXXXX";
-  return mkdtemp(path.data());
-}
+inline std::string MakeTempDir() { return keymedic::MakeTempDir("keymedic_agent"); }
 
 struct FakeAuthority {
   std::string key = *x509::GenerateKeyPem();

@@ -28,12 +28,12 @@ std::string Next(const std::string& state_dir, const std::string& file) {
 }
 bool Exists(const std::string& path) {
   std::error_code error;
-  return fs::exists(path, error);
+  return fs::exists(NativePath(path), error);
 }
 
 absl::Status Rename(const std::string& from, const std::string& to) {
   std::error_code error;
-  fs::rename(from, to, error);
+  fs::rename(NativePath(from), NativePath(to), error);
   if (error) {
     return absl::UnavailableError(absl::StrCat("cannot rename ", from, " to ", to, ": ",
                                                error.message(),
@@ -44,7 +44,7 @@ absl::Status Rename(const std::string& from, const std::string& to) {
 
 absl::Status Remove(const std::string& path) {
   std::error_code error;
-  fs::remove(path, error);
+  fs::remove(NativePath(path), error);
   if (error) {
     return absl::UnavailableError(absl::StrCat("cannot remove ", path, ": ", error.message(),
                                                "; check the directory's permissions"));

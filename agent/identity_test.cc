@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/identity.h"
 
-#include <sys/stat.h>
-
 #include <filesystem>
 
 #include "agent/fake_authority.h"
 #include "base/files.h"
+#include "base/rights.h"
 
 namespace keymedic::agent {
 namespace {
@@ -41,9 +40,10 @@ TEST_F(IdentityTest, StoresPrivately) {
   EXPECT_EQ(identity->controller(), "controller:7443");
   EXPECT_EQ(identity->current().key_pem, credential.key_pem);
   EXPECT_FALSE(identity->next().has_value());
-  struct stat info;
-  ASSERT_EQ(stat((dir_ + "/agent.key").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(CheckWritableByTrustedOnly(dir_ + "/agent.key", false), absl::OkStatus());
+#ifndef _WIN32
+  EXPECT_EQ(static_cast<int>(fs::status(dir_ + "/agent.key").permissions()), 0600);
+#endif
 }
 
 TEST_F(IdentityTest, RenewalIsDueAtTwoThirds) {

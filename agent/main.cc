@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // keymedic-agent: the daemon on every machine, and what an administrator does with it there.
-#include <malloc.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/daemon.h"
 #include "agent/diagnose.h"
 #include "agent/identity.h"
 #include "agent/journal.h"
 #include "agent/outbox.h"
-#include "agent/plugin_process.h"
+#include "agent/places.h"
+#include "agent/run.h"
 #include "base/clock.h"
-#include "base/executor.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/program_arguments.h"
 #include "base/random.h"
 #include "base/sqlite.h"
 #include "base/status_macros.h"
@@ -31,9 +30,6 @@
 namespace keymedic::agent {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr char kDefaultConfig[] = "/etc/keymedic/agent.toml";
 constexpr char kHelp[] = R"(The KeyMedic agent of one machine.
 
 Examples:
@@ -52,21 +48,9 @@ struct Arguments {
   bool bundle = false;
 };
 
-fs::path ProgramDir() {
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  return error ? fs::path(".") : program.parent_path();
-}
-
-std::string HostName() {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return name[0] == '\0' ? "unnamed" : name;
-}
-
 absl::StatusOr<Config> MakeConfig(const Arguments& args) {
   Config config;
-  const std::string file = args.config.empty() ? kDefaultConfig : args.config;
+  const std::string file = args.config.empty() ? DefaultConfigFile() : args.config;
   auto text = ReadFile(file, 1 << 20);
   if (text.ok()) {
     KM_RETURN_IF_ERROR(ParseConfig(file, *text, config));
@@ -89,73 +73,10 @@ absl::StatusOr<Config> MakeConfig(const Arguments& args) {
     config.labels[label.substr(0, equals)] = label.substr(equals + 1);
   }
   if (config.name.empty()) config.name = HostName();
-  if (config.plugin_host.empty()) config.plugin_host = ProgramDir() / "keymedic-plugin-host";
-  if (config.plugin_dir.empty()) {
-    config.plugin_dir = (ProgramDir() / "../lib/keymedic/plugins").lexically_normal();
-  }
+  if (config.state_dir.empty()) config.state_dir = DefaultStateDir();
+  if (config.plugin_host.empty()) config.plugin_host = DefaultPluginHost();
+  if (config.plugin_dir.empty()) config.plugin_dir = DefaultPluginDir();
   return config;
-}
-
-absl::StatusOr<std::unique_ptr<PluginRunner>> MakePlugins(const Config& config,
-                                                          const Clock& clock) {
-  PluginProcessOptions options;
-  options.program = config.plugin_host;
-  options.plugin_dir = config.plugin_dir;
-  options.allow_file = config.plugin_allow_file;
-  options.system = config.system;
-  options.memory_limit_mb = config.memory_limit_mb;
-  options.cpu_limit_seconds = config.cpu_limit_seconds;
-  return MakePluginProcess(options, clock);
-}
-
-// SIGTERM and SIGINT, as a byte in a pipe. Handlers, unlike a blocked mask, do not pass to the
-// plugin host.
-class StopSignal {
- public:
-  absl::Status Install() {
-    if (pipe(pipe_) != 0) return absl::InternalError("cannot make a pipe for signals");
-    struct sigaction action = {};
-    action.sa_handler = [](int) {
-      const char byte = 0;
-      [[maybe_unused]] const auto written = write(pipe_[1], &byte, 1);
-    };
-    sigaction(SIGTERM, &action, nullptr);
-    sigaction(SIGINT, &action, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    return absl::OkStatus();
-  }
-  void Wait() {
-    char byte;
-    while (read(pipe_[0], &byte, 1) < 0 && errno == EINTR) {
-    }
-  }
-
- private:
-  static int pipe_[2];
-};
-int StopSignal::pipe_[2];
-
-absl::Status Run(const Config& config) {
-  StopSignal stop;
-  KM_RETURN_IF_ERROR(stop.Install());
-  const SystemClock clock;
-  SystemRandom random;
-  KM_ASSIGN_OR_RETURN(const auto plugins, MakePlugins(config, clock));
-  const auto executor = MakeThreadPool(2);
-  AgentOptions options;
-  options.state_dir = config.state_dir;
-  options.machine_name = config.name;
-  options.labels = config.labels;
-  options.collect_interval = config.collect_interval;
-  options.plugin_timeout = config.plugin_timeout;
-  KM_ASSIGN_OR_RETURN(const auto agent, Agent::Open(options, {clock, random, *executor, *plugins}));
-  log::Info("AGENT_STARTED", "keymedic-agent {} for machine {} ({})", KEYMEDIC_VERSION,
-            agent->machine_id(), config.name);
-  agent->Start();
-  stop.Wait();
-  log::Info("AGENT_STOPPING", "asked to stop");
-  agent->Stop();
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ReadToken(const Arguments& args) {
@@ -187,9 +108,8 @@ absl::Status RunEnroll(const Config& config, const Arguments& args) {
 }
 
 absl::Status RunDiagnose(const Config& config, const Arguments& args) {
-  signal(SIGPIPE, SIG_IGN);
   const SystemClock clock;
-  KM_ASSIGN_OR_RETURN(const auto plugins, MakePlugins(config, clock));
+  KM_ASSIGN_OR_RETURN(const auto plugins, OpenPlugins(config, clock));
   KM_ASSIGN_OR_RETURN(LocalDiagnosis diagnosis, DiagnoseLocally(*plugins, config.plugin_timeout));
   for (const std::string& note : diagnosis.notes) {
     std::fprintf(stderr, "keymedic-agent: %s\n", note.c_str());
@@ -228,9 +148,9 @@ absl::Status RunStatus(const Config& config) {
 }
 
 void AddCommonOptions(CLI::App& app, Arguments& args) {
-  app.add_option("--config", args.config,
-                 "agent.toml (default " + std::string(kDefaultConfig) + ")");
-  app.add_option("--state-dir", args.state_dir, "identity and journal (/var/lib/keymedic/agent)");
+  app.add_option("--config", args.config, "agent.toml (default " + DefaultConfigFile() + ")");
+  app.add_option("--state-dir", args.state_dir,
+                 "identity and journal (default " + DefaultStateDir() + ")");
   app.add_option("--plugin-dir", args.plugin_dir, "where the plugins are");
   app.add_option("--plugin-host", args.plugin_host, "the program keymedic-plugin-host");
   app.add_option("--system", args.system, "the machine to look at: local, or a lab's (lab:...)");
@@ -238,11 +158,22 @@ void AddCommonOptions(CLI::App& app, Arguments& args) {
   app.add_option("--label", args.labels, "key=value; may be repeated")->allow_extra_args(false);
 }
 
-int Main(int argc, char** argv) {
-  // Few threads, little memory: one arena is enough, and what is freed goes back.
-  mallopt(M_ARENA_MAX, 1);
-  mallopt(M_TRIM_THRESHOLD, 64 << 10);
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "keymedic-agent: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
 
+// As the daemon: also what goes wrong with its configuration is the daemon's to tell.
+int BeDaemon(const Arguments& args) {
+  return RunDaemon([&args](Daemon& daemon) -> absl::Status {
+    log::Start("keymedic-agent");
+    KM_ASSIGN_OR_RETURN(const Config config, MakeConfig(args));
+    return RunAgent(config, daemon);
+  });
+}
+
+int Main(int argc, char** argv) {
+  SetUpProcess();
   Arguments args;
   CLI::App app(kHelp, "keymedic-agent");
   app.set_version_flag("--version", KEYMEDIC_VERSION);
@@ -259,26 +190,31 @@ int Main(int argc, char** argv) {
                      "all that was seen, to standard output, for `keymedic bundle create`");
   CLI::App* status = app.add_subcommand("status", "who this machine is, and what waits to be sent");
   CLI::App* run = app.add_subcommand("run", "the daemon");
+  // For installers; nothing for people to choose.
+  CLI::App* service = app.add_subcommand("service", "")->group("")->require_subcommand(1);
+  service->add_subcommand("configure", "what the service does by itself when it starts");
   for (CLI::App* subcommand : {enroll, diagnose, status, run}) subcommand->fallthrough();
+  std::vector<std::string> arguments = ProgramArguments(argc, argv);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
 
-  const bool daemon = !*enroll && !*diagnose && !*status;
-  log::Start("keymedic-agent", daemon ? log::Level::kInfo : log::Level::kWarning);
-  auto config = MakeConfig(args);
-  absl::Status result = config.status();
-  if (result.ok()) {
-    result = *enroll     ? RunEnroll(*config, args)
-             : *diagnose ? RunDiagnose(*config, args)
-             : *status   ? RunStatus(*config)
-                         : Run(*config);
+  if (!*enroll && !*diagnose && !*status && !*service) return BeDaemon(args);
+  log::Start("keymedic-agent", log::Level::kWarning);
+  absl::Status result;
+  if (*service) {
+    result = ConfigureService();
+  } else {
+    auto config = MakeConfig(args);
+    result = !config.ok() ? config.status()
+             : *enroll    ? RunEnroll(*config, args)
+             : *diagnose  ? RunDiagnose(*config, args)
+                          : RunStatus(*config);
   }
-  if (result.ok()) return 0;
-  std::fprintf(stderr, "keymedic-agent: %s\n", std::string(result.message()).c_str());
-  return 1;
+  return result.ok() ? 0 : Fail(result);
 }
 
 }  // namespace

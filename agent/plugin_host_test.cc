@@ -88,7 +88,7 @@ TEST(PluginFile, WhatIsNoLibraryIsRefused) {
 
 TEST(AllowListTest, OnlyListedHashesAreLoaded) {
   const PluginFolder folder({"echo", "echo_c"});
-  const std::string path = folder.path() + "/plugins.allow";
+  const std::string path = (NativePath(folder.path()) / "plugins.allow").string();
   Write(path, "# ours\n" + Sha256Hex(*ReadFile(folder.File("echo"))) + "  echo" +
                   PluginFolder::Suffix() + "\n");
   const absl::StatusOr<AllowList> list = AllowList::Read(path);
@@ -102,7 +102,7 @@ TEST(AllowListTest, OnlyListedHashesAreLoaded) {
 
 TEST(AllowListTest, BadLinesAndLooseRightsAreNamed) {
   const PluginFolder folder({});
-  const std::string path = folder.path() + "/plugins.allow";
+  const std::string path = (NativePath(folder.path()) / "plugins.allow").string();
   Write(path, "# fine\n1234  echo.so\n");
   EXPECT_THAT(AllowList::Read(path).status().ToString(), HasSubstr("plugins.allow line 2"));
   LetEverybodyWrite(path);

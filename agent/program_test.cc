@@ -24,6 +24,8 @@ site = "berlin"
 [plugins]
 system = "lab:unix:/run/lab.sock#pc-017"
 memory_limit_mb = 64
+[plugins.settings]
+"wmi.timeout" = "30"
 )",
                                           config);
   ASSERT_TRUE(status.ok()) << status;
@@ -32,6 +34,7 @@ memory_limit_mb = 64
   EXPECT_EQ(config.labels.at("site"), "berlin");
   EXPECT_EQ(config.system, "lab:unix:/run/lab.sock#pc-017");
   EXPECT_EQ(config.memory_limit_mb, 64u);
+  EXPECT_EQ(config.plugin_settings.at("wmi.timeout"), "30");
   EXPECT_EQ(config.plugin_timeout, absl::Seconds(60));
 }
 
@@ -41,6 +44,7 @@ TEST(ConfigTest, ErrorsNameFileLineAndKey) {
               HasSubstr("agent.toml:2: unknown key plugins.hots"));
   EXPECT_THAT(ErrorOf("collect_interval_seconds = 0"), HasSubstr("collect_interval_seconds"));
   EXPECT_THAT(ErrorOf("labels = 3"), HasSubstr("labels"));
+  EXPECT_THAT(ErrorOf("[plugins.settings]\nn = 3"), HasSubstr("agent.toml:1: plugins.settings"));
   EXPECT_THAT(ErrorOf("this is = = no toml"), HasSubstr("agent.toml:1"));
 }
 

@@ -5,6 +5,7 @@
 // Behind it, on which it builds.
 #include <psapi.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -35,7 +36,8 @@ uint64_t UsedMemory() {
                             sizeof(counters))) {
     return 0;
   }
-  return counters.PrivateUsage;
+  // The same number, where both are filled in.
+  return std::max(counters.PrivateUsage, counters.PagefileUsage);
 }
 
 [[noreturn]] void EndWith(uint32_t code) {

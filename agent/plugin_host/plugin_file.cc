@@ -70,7 +70,7 @@ absl::StatusOr<BuiltinPlugin> LoadLibrary(const std::string& path) {
 absl::Status CheckFileAndFolder(const std::string& path) {
   KM_ASSIGN_OR_RETURN(const std::string canonical, Canonical(path));
   KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(canonical, /*folder=*/false));
-  return CheckWritableByTrustedOnly(fs::path(canonical).parent_path().string(), /*folder=*/true);
+  return CheckWritableByTrustedOnly(NativePath(canonical).parent_path().string(), /*folder=*/true);
 }
 
 absl::StatusOr<AllowList> AllowList::Read(const std::string& path) {
@@ -100,7 +100,7 @@ absl::StatusOr<AllowList> AllowList::Read(const std::string& path) {
 absl::Status AllowList::Check(const std::string& plugin_path) const {
   KM_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(plugin_path, kMaxPluginBytes));
   const std::string line =
-      absl::StrCat(Sha256Hex(bytes), "  ", fs::path(plugin_path).filename().string());
+      absl::StrCat(Sha256Hex(bytes), "  ", NativePath(plugin_path).filename().string());
   if (lines_.contains(line)) return absl::OkStatus();
   return absl::PermissionDeniedError(
       absl::StrCat(plugin_path, ": its SHA-256 is not in the allow list ", path_,
