@@ -2,9 +2,12 @@
 #include <fcntl.h>
 #include <io.h>
 #include <windows.h>
+// Behind it, on which it builds.
+#include <tlhelp32.h>
 
 #include <atomic>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -59,6 +62,20 @@ int RunInConsole(const Body& body) {
 }
 
 // As a service.
+
+// Wine's dispatcher takes a program that was started in any way for a service.
+bool StartedByServiceManager() {
+  const Handle processes(CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0));
+  std::map<DWORD, PROCESSENTRY32W> by_id;
+  PROCESSENTRY32W entry{};
+  entry.dwSize = sizeof(entry);
+  for (BOOL more = Process32FirstW(processes.get(), &entry); more;
+       more = Process32NextW(processes.get(), &entry)) {
+    by_id[entry.th32ProcessID] = entry;
+  }
+  const auto parent = by_id.find(by_id[GetCurrentProcessId()].th32ParentProcessID);
+  return parent != by_id.end() && _wcsicmp(parent->second.szExeFile, L"services.exe") == 0;
+}
 
 class Service {
  public:
@@ -177,7 +194,7 @@ int RunDaemon(const Body& body) {
   EventDaemon daemon;
   the_daemon = &daemon;
   Service service(body);
-  return service.Dispatch() ? service.exit_code() : RunInConsole(body);
+  return StartedByServiceManager() && service.Dispatch() ? service.exit_code() : RunInConsole(body);
 }
 
 }  // namespace keymedic::agent

@@ -165,8 +165,8 @@ int Fail(const absl::Status& status) {
 
 // As the daemon: also what goes wrong with its configuration is the daemon's to tell.
 int BeDaemon(const Arguments& args) {
+  log::Start("keymedic-agent");
   return RunDaemon([&args](Daemon& daemon) -> absl::Status {
-    log::Start("keymedic-agent");
     KM_ASSIGN_OR_RETURN(const Config config, MakeConfig(args));
     return RunAgent(config, daemon);
   });

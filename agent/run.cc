@@ -79,7 +79,10 @@ absl::Status RunAgent(const Config& config, Daemon& daemon) {
   SystemRandom random;
   const auto executor = MakeThreadPool(2);
   KM_ASSIGN_OR_RETURN(const bool wait, WaitingEnrolment::Needed(config.state_dir, clock.Now()));
-  if (wait && !AwaitEnrolment(config, clock, random, *executor, daemon)) return absl::OkStatus();
+  if (wait && !AwaitEnrolment(config, clock, random, *executor, daemon)) {
+    log::Info("AGENT_STOPPING", "asked to stop");
+    return absl::OkStatus();
+  }
   return BeAgent(config, clock, random, *executor, daemon);
 }
 
