@@ -15,8 +15,8 @@ using windows::Wide;
 
 // An interface that is served in this process needs no security.
 HRESULT SetBlanket(IUnknown* proxy) {
-  const HRESULT result = CoSetProxyBlanket(proxy, RPC_C_AUTHN_DEFAULT, RPC_C_AUTHZ_NONE,
-                                           COLE_DEFAULT_PRINCIPAL, RPC_C_AUTHN_LEVEL_PKT_PRIVACY,
+  const HRESULT result = CoSetProxyBlanket(proxy, RPC_C_AUTHN_WINNT, RPC_C_AUTHZ_NONE, nullptr,
+                                           RPC_C_AUTHN_LEVEL_PKT_PRIVACY,
                                            RPC_C_IMP_LEVEL_IMPERSONATE, nullptr, EOAC_NONE);
   return result == E_NOINTERFACE ? S_OK : result;
 }
