@@ -3,8 +3,10 @@
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+// The plain functions, although OpenSSL would rather see its providers used: with those a program
+// that hashes and does nothing else with OpenSSL has all of it in it, 3 MB where it is static.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "absl/strings/escaping.h"
@@ -13,8 +15,10 @@ namespace keymedic {
 
 std::string Sha256(absl::string_view data) {
   std::string out(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(data.data()), data.size(),
-         reinterpret_cast<unsigned char*>(out.data()));
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, data.data(), data.size());
+  SHA256_Final(reinterpret_cast<unsigned char*>(out.data()), &context);
   return out;
 }
 

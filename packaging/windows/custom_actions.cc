@@ -83,6 +83,7 @@ absl::Status Read(const Session& session) {
   // Each of the two gets the property of its name as its CustomActionData.
   session.SetProperty(L"WriteSettings", Pack(settings));
   session.SetProperty(L"UndoSettings", Pack(settings));
+  session.SetProperty(L"KEYMEDIC_TOKEN", "");
   return absl::OkStatus();
 }
 

@@ -114,12 +114,12 @@ absl::StatusOr<InstallSettings> CheckSettings(const InstallSettings& given) {
 }
 
 std::string Pack(const InstallSettings& settings) {
-  return absl::StrCat(settings.controller, "\n", settings.token, "\n", settings.group, "\n",
+  return absl::StrCat(settings.controller, "\t", settings.token, "\t", settings.group, "\t",
                       settings.name);
 }
 
 InstallSettings Unpack(absl::string_view packed) {
-  std::vector<std::string> parts = absl::StrSplit(packed, '\n');
+  std::vector<std::string> parts = absl::StrSplit(packed, '\t');
   parts.resize(4);
   return {parts[0], parts[1], parts[2], parts[3]};
 }

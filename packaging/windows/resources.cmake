@@ -3,13 +3,10 @@
 #   km_windows_resources(target DESCRIPTION "what it is")
 #
 # gives a program or DLL for Windows its version, and a program its manifest: text is UTF-8, paths are long, the
-# Windows that it knows. Elsewhere it does nothing. CMake enables the language RC itself for MinGW.
+# Windows that it knows. The target may be of another folder. CMake enables the language RC itself for MinGW.
 set(KM_WINDOWS_RESOURCES ${CMAKE_CURRENT_LIST_DIR})
 
 function(km_windows_resources target)
-  if(NOT WIN32)
-    return()
-  endif()
   cmake_parse_arguments(PARSE_ARGV 1 A "" "DESCRIPTION" "")
   get_target_property(type ${target} TYPE)
   if(type STREQUAL EXECUTABLE)
@@ -27,5 +24,7 @@ function(km_windows_resources target)
   set(made ${CMAKE_CURRENT_BINARY_DIR}/${target}_version.rc)
   configure_file(${KM_WINDOWS_RESOURCES}/version.rc.in ${made} @ONLY)
   set_source_files_properties(${made} PROPERTIES OBJECT_DEPENDS ${KM_WINDOWS_RESOURCES}/program.manifest)
-  target_sources(${target} PRIVATE ${made})
+  # Apart from the target, whose definitions have quotation marks that windres cannot pass on.
+  add_library(${target}_version OBJECT ${made})
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_version>)
 endfunction()
