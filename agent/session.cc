@@ -188,10 +188,13 @@ void Session::BeginLook() {
   std::vector<v1::EventBookmark> bookmarks;
   if (auto stored = env_.outbox.Bookmarks(); stored.ok()) bookmarks = *std::move(stored);
   env_.lane->Post([weak = weak_from_this(), bookmarks = std::move(bookmarks),
-                   &plugins = env_.plugins, timeout = options_.plugin_timeout,
+                   &plugins = env_.plugins, &clock = env_.clock, timeout = options_.plugin_timeout,
                    strand = env_.strand] {
     if (weak.expired()) return;
+    const absl::Time began = clock.Now();
     auto round = std::make_shared<Round>(Look(plugins, bookmarks, timeout));
+    log::Info("AGENT_LOOKED", "{} plugins looked at this machine in {} ms", round->plugins.size(),
+              absl::ToInt64Milliseconds(clock.Now() - began));
     strand->Post([weak, round] {
       if (auto self = weak.lock()) self->EndLook(std::move(*round));
     });

@@ -20,7 +20,8 @@ namespace keymedic {
 absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder);
 
 // A folder for the trusted alone, made if it is not there. One that is there, and what lies in it,
-// must belong to them; then nobody else may enter it any more.
+// must belong to them; then nobody else may enter it any more. On Windows, where anybody may make
+// folders in %ProgramData%, it must be no link either: kPermissionDenied.
 absl::Status ProtectDirectory(const std::string& path);
 
 }  // namespace keymedic

@@ -13,12 +13,14 @@
 #include "base/files.h"
 #include "base/rights.h"
 #include "base/status_macros.h"
+#include "base/windows/handle.h"
 #include "base/windows/private_access.h"
 #include "base/windows/wide.h"
 
 namespace keymedic {
 namespace {
 
+using windows::Handle;
 using windows::Narrow;
 using windows::Wide;
 using windows::WidePath;
@@ -90,11 +92,37 @@ struct Rights {
   ~Rights() { LocalFree(holder); }
 };
 
-absl::StatusOr<Rights> ReadRights(const std::string& path) {
+// Opens what is at `path` itself, be it a link. While it is open nobody puts another in its place.
+absl::StatusOr<Handle> Open(const std::string& path, DWORD access) {
+  Handle opened(CreateFileW(WidePath(path).c_str(), access | FILE_READ_ATTRIBUTES | READ_CONTROL,
+                            FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING,
+                            FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+  if (!opened) return Win32Error(absl::StrCat(path, ": cannot be examined"), GetLastError());
+  return opened;
+}
+
+absl::Status CheckKind(const std::string& path, HANDLE opened, bool folder) {
+  FILE_ATTRIBUTE_TAG_INFO info;
+  if (!GetFileInformationByHandleEx(opened, FileAttributeTagInfo, &info, sizeof(info))) {
+    return Win32Error(absl::StrCat(path, ": cannot be examined"), GetLastError());
+  }
+  if ((info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        path, ": is a link to another place, which KeyMedic does not follow; remove it, or name "
+              "that place itself"));
+  }
+  if (folder != ((info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": is no ", folder ? "folder" : "regular file"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Rights> ReadRights(const std::string& path, HANDLE opened) {
   Rights rights;
-  const DWORD error = GetNamedSecurityInfoW(
-      WidePath(path).data(), SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
-      &rights.owner, nullptr, &rights.entries, nullptr, &rights.holder);
+  const DWORD error = GetSecurityInfo(
+      opened, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, &rights.owner,
+      nullptr, &rights.entries, nullptr, &rights.holder);
   if (error != ERROR_SUCCESS) {
     return Win32Error(absl::StrCat(path, ": cannot be examined"), error);
   }
@@ -131,37 +159,32 @@ absl::Status CheckEntries(const std::string& path, const Rights& rights) {
 }  // namespace
 
 absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder) {
-  const DWORD attributes = GetFileAttributesW(WidePath(path).c_str());
-  if (attributes == INVALID_FILE_ATTRIBUTES) {
-    return Win32Error(absl::StrCat(path, ": cannot be examined"), GetLastError());
-  }
-  if (folder != ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": is no ", folder ? "folder" : "regular file"));
-  }
-  KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path));
+  KM_ASSIGN_OR_RETURN(const Handle opened, Open(path, 0));
+  KM_RETURN_IF_ERROR(CheckKind(path, opened.get(), folder));
+  KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path, opened.get()));
   KM_RETURN_IF_ERROR(CheckOwner(path, rights));
   return CheckEntries(path, rights);
 }
 
 absl::Status ProtectDirectory(const std::string& path) {
   KM_RETURN_IF_ERROR(MakeDirectories(path, 0700));
-  {
-    KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path));
-    KM_RETURN_IF_ERROR(CheckOwner(path, rights));
-  }
-  windows::PrivateAccess access;
-  if (const DWORD error = access.ApplyTo(WidePath(path)); error != ERROR_SUCCESS) {
+  KM_ASSIGN_OR_RETURN(const Handle folder, Open(path, WRITE_DAC));
+  KM_RETURN_IF_ERROR(CheckKind(path, folder.get(), /*folder=*/true));
+  KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path, folder.get()));
+  KM_RETURN_IF_ERROR(CheckOwner(path, rights));
+  const windows::PrivateAccess access;
+  if (const DWORD error = access.ApplyTo(folder.get()); error != ERROR_SUCCESS) {
     return Win32Error(absl::StrCat(path, ": cannot be closed to others"), error);
   }
   std::error_code error;
   for (std::filesystem::directory_iterator it(NativePath(path), error), end; !error && it != end;
        it.increment(error)) {
     const std::string inside = it->path().string();
-    const absl::StatusOr<Rights> rights = ReadRights(inside);
-    if (absl::IsNotFound(rights.status())) continue;  // it has gone meanwhile
-    KM_RETURN_IF_ERROR(rights.status());
-    KM_RETURN_IF_ERROR(CheckOwner(inside, *rights));
+    const absl::StatusOr<Handle> opened = Open(inside, 0);
+    if (absl::IsNotFound(opened.status())) continue;  // it has gone meanwhile
+    KM_RETURN_IF_ERROR(opened.status());
+    KM_ASSIGN_OR_RETURN(const Rights its, ReadRights(inside, opened->get()));
+    KM_RETURN_IF_ERROR(CheckOwner(inside, its));
   }
   if (error) return absl::UnavailableError(absl::StrCat(path, ": ", error.message()));
   return absl::OkStatus();

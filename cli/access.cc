@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/files.h"
 #include "base/random.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
@@ -137,12 +138,12 @@ int ChangeProfiles(Change change, const std::string& done) {
 int AddProfile(const std::string& name, Profile profile) {
   for (std::string* path : {&profile.ca, &profile.certificate, &profile.key}) {
     std::error_code error;
-    if (!std::filesystem::is_regular_file(*path, error)) {
+    if (!std::filesystem::is_regular_file(NativePath(*path), error)) {
       return Fail(absl::NotFoundError(absl::StrCat(
           *path,
           " is not there; `keymedic-controller init` makes ca.crt, admin.crt and admin.key")));
     }
-    *path = std::filesystem::absolute(*path).lexically_normal().string();
+    *path = std::filesystem::absolute(NativePath(*path)).lexically_normal().string();
   }
   return ChangeProfiles([&](Profiles& profiles) { return profiles.Add(name, profile); },
                         absl::StrCat("profile ", name, " added; try: keymedic doctor"));

@@ -5,21 +5,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/strip.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/dynamic_message.h"
 #include "google/protobuf/text_format.h"
+#include "kms/license_status.h"
 
 namespace keymedic::cli {
 namespace {
 
 std::string StatusName(v1::LicenseStatus status) {
   if (status == v1::LICENSE_STATUS_UNSPECIFIED) return "unknown";
-  return absl::StrReplaceAll(
-      absl::AsciiStrToLower(absl::StripPrefix(v1::LicenseStatus_Name(status), "LICENSE_STATUS_")),
-      {{"_", " "}});
+  return absl::StrReplaceAll(absl::AsciiStrToLower(kms::LicenseStatusName(status)), {{"_", " "}});
 }
 
 std::string Labels(const v1::Machine& machine) {

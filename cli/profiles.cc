@@ -75,7 +75,7 @@ absl::Status Profiles::Save() const {
   }
   std::ostringstream text;
   text << toml::table{{"default", default_}, {"profiles", profiles}} << '\n';
-  KM_RETURN_IF_ERROR(MakeDirectories(std::filesystem::path(path_).parent_path().string()));
+  KM_RETURN_IF_ERROR(MakeDirectories(NativePath(path_).parent_path().string()));
   return WriteFileAtomically(path_, text.str());
 }
 

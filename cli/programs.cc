@@ -21,6 +21,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "base/files.h"
 
 namespace keymedic::cli {
 namespace {
@@ -46,7 +47,7 @@ std::string ProgramPath(const std::string& name) {
 absl::StatusOr<std::string> OutputOf(const std::vector<std::string>& command, bool quiet) try {
   const auto found = command[0].find_first_of("/\\") == std::string::npos
                          ? process::search_path(command[0])
-                         : std::filesystem::path(command[0]);
+                         : NativePath(command[0]);
   if (found.empty()) {
     return absl::UnavailableError(absl::StrCat("cannot start ", command[0], ": it is not in PATH"));
   }

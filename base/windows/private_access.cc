@@ -18,7 +18,7 @@ PrivateAccess::PrivateAccess()
 
 PrivateAccess::~PrivateAccess() { LocalFree(attributes_.lpSecurityDescriptor); }
 
-DWORD PrivateAccess::ApplyTo(std::wstring path) const {
+DWORD PrivateAccess::ApplyTo(HANDLE opened) const {
   if (!ok()) return ERROR_INVALID_SECURITY_DESCR;
   BOOL present = FALSE;
   BOOL defaulted = FALSE;
@@ -27,9 +27,9 @@ DWORD PrivateAccess::ApplyTo(std::wstring path) const {
                                  &defaulted)) {
     return GetLastError();
   }
-  return SetNamedSecurityInfoW(path.data(), SE_FILE_OBJECT,
-                               DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
-                               nullptr, nullptr, entries, nullptr);
+  return SetSecurityInfo(opened, SE_FILE_OBJECT,
+                         DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION, nullptr,
+                         nullptr, entries, nullptr);
 }
 
 }  // namespace keymedic::windows

@@ -9,8 +9,6 @@
 
 #include <windows.h>
 
-#include <string>
-
 namespace keymedic::windows {
 
 class PrivateAccess {
@@ -23,8 +21,8 @@ class PrivateAccess {
   bool ok() const { return attributes_.lpSecurityDescriptor != nullptr; }
   // For what is made; valid while this lives.
   SECURITY_ATTRIBUTES* attributes() { return &attributes_; }
-  // To a file or folder that is there, and to what lies in it. An error of Win32, or 0.
-  DWORD ApplyTo(std::wstring path) const;
+  // To what was opened with WRITE_DAC, and to what lies in it. An error of Win32, or 0.
+  DWORD ApplyTo(HANDLE opened) const;
 
  private:
   SECURITY_ATTRIBUTES attributes_;

@@ -7,8 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/times.h"
+#include "kms/license_status.h"
 
 namespace keymedic::controller {
 namespace {
@@ -238,9 +238,7 @@ void EstateDiagnosis::Summarize(FoldedView& view) const {
   }
   for (const auto& [status, machines] : by_status) {
     view.summary.set_reported(view.summary.reported() + machines);
-    const std::string& name = v1::LicenseStatus_Name(status);
-    (*view.summary.mutable_by_status())[std::string(absl::StripPrefix(name, "LICENSE_STATUS_"))] +=
-        machines;
+    (*view.summary.mutable_by_status())[kms::LicenseStatusName(status)] += machines;
   }
 }
 

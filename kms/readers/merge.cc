@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "kms/license_status.h"
 
 namespace keymedic::kms::readers {
 namespace {
@@ -197,8 +198,8 @@ void Merger::AddProduct(const v1::Product& product, int64_t minutes, const Piece
       }
       return facts_[field].contested;
     };
-    if (contest(v1::Product::kStatusFieldNumber, v1::LicenseStatus_Name(old.status()),
-                v1::LicenseStatus_Name(product.status()))) {
+    if (contest(v1::Product::kStatusFieldNumber, LicenseStatusName(old.status()),
+                LicenseStatusName(product.status()))) {
       old.clear_status();
       old.clear_status_reason();
       old.clear_permanent();

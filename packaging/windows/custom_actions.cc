@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/places.h"
 #include "base/files.h"
+#include "base/rights.h"
 #include "base/status_macros.h"
 #include "base/windows/wide.h"
 #include "packaging/windows/install_settings.h"
@@ -103,8 +104,8 @@ absl::Status WriteAgentFile(const Session& session, const std::string& content) 
 }
 
 absl::Status Write(const Session& session, const InstallSettings& settings) {
-  KM_RETURN_IF_ERROR(MakePrivateFolder(DataFolder()));
-  KM_RETURN_IF_ERROR(MakePrivateFolder(agent::DefaultStateDir()));
+  KM_RETURN_IF_ERROR(ProtectDirectory(DataFolder()));
+  KM_RETURN_IF_ERROR(ProtectDirectory(agent::DefaultStateDir()));
   KM_RETURN_IF_ERROR(WriteAgentFile(session, AgentFile(settings)));
   const std::string enrolment = EnrolmentFile(settings);
   return enrolment.empty() ? absl::OkStatus() : WriteFileAtomically(EnrolmentPath(), enrolment);

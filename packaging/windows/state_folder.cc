@@ -60,22 +60,7 @@ class Remover {
   absl::Status result_;
 };
 
-absl::Status CheckNoLink(const std::string& path) {
-  const DWORD attributes = GetFileAttributesW(WidePath(path).c_str());
-  if (attributes == INVALID_FILE_ATTRIBUTES || (attributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
-    return absl::OkStatus();
-  }
-  return absl::PermissionDeniedError(absl::StrCat(
-      path, ": is a link to another place, which KeyMedic does not use; remove it: rmdir \"", path,
-      "\""));
-}
-
 }  // namespace
-
-absl::Status MakePrivateFolder(const std::string& path) {
-  KM_RETURN_IF_ERROR(CheckNoLink(path));
-  return ProtectDirectory(path);
-}
 
 absl::Status RemoveIfItHolds(const std::string& path, absl::string_view content) {
   const auto found = ReadFile(path, kMaxBytes);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// %ProgramData%\KeyMedic as the installer makes and removes it. Anybody may make a folder in
-// %ProgramData%, so one that is there already may be a trap: a link to somewhere else, or a folder
-// whose maker waits for a service of the system to read a file in it. Neither is used.
+// How the installer removes %ProgramData%\KeyMedic (ProtectDirectory of base/rights.h makes it).
+// Anybody may make a folder in %ProgramData%, so what is there may be a trap: it is not followed.
 //
 // Errors name the path and the remedy. One thread.
 #ifndef KEYMEDIC_PACKAGING_WINDOWS_STATE_FOLDER_H_
@@ -14,10 +13,6 @@
 #include "absl/strings/string_view.h"
 
 namespace keymedic::installer {
-
-// A folder for SYSTEM and the administrators alone (base/rights.h), with all in it. One that is
-// there must be theirs, and no link.
-absl::Status MakePrivateFolder(const std::string& path);
 
 // Removes the file if it holds exactly this.
 absl::Status RemoveIfItHolds(const std::string& path, absl::string_view content);

@@ -10,16 +10,11 @@ nsd and chrony; as root, the servers run as nobody.
 
 import os
 import pathlib
-import pwd
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-PATIENCE = 30  # seconds until a server answers
 SUFFIXES = ["corp.contoso.example", "contoso.example", "wild.contoso.example"]
 TCPIP = r"HKLM\System\CurrentControlSet\Services\Tcpip\Parameters"
 
@@ -27,87 +22,7 @@ try:
     import small_servers
 except ImportError as missing:
     sys.exit(f"tests/peers: {missing}; install the package python3-impacket")
-
-
-def program(name, package):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/libexec/samba")
-    return found or sys.exit(f"tests/peers: there is no {name}; install the package {package}")
-
-
-def free_port():
-    """Free for TCP and UDP alike."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
-def tcp_answers(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-
-
-def udp_answers(port, question):
-    with socket.socket(type=socket.SOCK_DGRAM) as udp:
-        udp.settimeout(1)
-        udp.connect(("127.0.0.1", port))
-        udp.send(question)
-        return bool(udp.recv(512))
-
-
-class Servers:
-    """The programs that run, each a process group of its own in a folder of its own."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.running = []
-        self.as_nobody = {}
-        self.user = pwd.getpwuid(os.getuid()).pw_name
-        if os.getuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            self.user = "nobody"
-            self.as_nobody = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-
-    def folder_of(self, name, files, subfolders=()):
-        home = self.folder / name
-        for made in (home, *(home / sub for sub in subfolders)):
-            made.mkdir()
-            if self.as_nobody:
-                os.chown(made, self.as_nobody["user"], self.as_nobody["group"])
-        for file, text in files.items():
-            (home / file).write_text(text.replace("@HOME@", str(home)).replace("@USER@", self.user))
-        return home
-
-    def start(self, name, home, command, answers):
-        log = home / "log"
-        with open(log, "wb") as out:
-            child = subprocess.Popen(command, cwd=home, stdin=subprocess.DEVNULL, stdout=out,
-                                     stderr=subprocess.STDOUT, start_new_session=True, **self.as_nobody)
-        self.running.append(child)
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and child.poll() is None:
-            try:
-                if answers():
-                    return
-            except OSError:
-                time.sleep(0.05)
-        sys.exit(f"tests/peers: {name} does not answer:\n{log.read_text(errors='replace')}")
-
-    def end(self):
-        for child in self.running:
-            child.terminate()
-        for child in self.running:
-            try:
-                child.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+from servers import Servers, free_port, program, start_nsd, tcp_answers, udp_answers
 
 
 def start_samba(servers):
@@ -153,36 +68,6 @@ def zone_text(kms_port):
     return "".join(lines)
 
 
-def start_nsd(servers, kms_port):
-    port = free_port()
-    home = servers.folder_of("nsd", {"zone": zone_text(kms_port), "nsd.conf": f"""\
-server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  chroot: ""
-  zonesdir: "@HOME@"
-  database: ""
-  pidfile: "@HOME@/pid"
-  xfrdfile: "@HOME@/xfrd"
-  xfrdir: "@HOME@"
-  zonelistfile: "@HOME@/zones"
-  server-count: 1
-  rrl-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: contoso.example
-  zonefile: zone
-zone:
-  name: broken.example
-  zonefile: is-not-there
-"""})
-    question = bytes.fromhex("0001010000010000000000000763 6f6e746f736f 076578616d706c6500 0006 0001")
-    servers.start("NSD", home, [program("nsd", "nsd"), "-d", "-c", str(home / "nsd.conf")],
-                  lambda: udp_answers(port, question))
-    return {"DNS": port}
-
-
 def start_chrony(servers):
     port = free_port()
     home = servers.folder_of("chrony", {"chrony.conf": f"""\
@@ -222,7 +107,8 @@ def main(command):
         ports = small_servers.start_all(kept)
         servers = Servers(pathlib.Path(folder))
         try:
-            ports |= start_samba(servers) | start_nsd(servers, ports["KMS"]) | start_chrony(servers)
+            zones = {"contoso.example": zone_text(ports["KMS"]), "broken.example": None}
+            ports |= start_samba(servers) | start_chrony(servers) | {"DNS": start_nsd(servers, zones)}
             environment = dict(os.environ)
             environment |= {f"KEYMEDIC_PEER_{name}": str(port) for name, port in ports.items()}
             take_back = search_list(command, environment)

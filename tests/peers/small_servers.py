@@ -23,10 +23,15 @@ rpcrt.bin_to_uuidtup = lambda uuid: " ".join(bin_to_uuidtup(uuid))
 
 class RpcServer(DCERPCServer):
     """impacket's RPC server with a journal of what it was sent. It offers an interface to bind to
-    and no operation of it: a request is answered by a fault, and stands in the journal."""
+    and no operation of it: a request is answered by a fault, and stands in the journal. At
+    `address`, a host and a port, or at a free port of the loopback."""
 
-    def __init__(self, interface):
+    def __init__(self, interface, address=None):
         super().__init__()
+        if address is not None:
+            self._sock.close()
+            self._listenAddress, port = address
+            self.setListenPort(port)
         self.daemon = True
         self.journal = []
         self.idle = threading.Condition()
