@@ -28,6 +28,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
 // Written beside and renamed over, durable before it returns: readers see the old or the new file.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content,
                                  int mode = 0600);
+// An empty file, for whoever made it, also if two try at once. kAlreadyExists if there is one.
+absl::Status CreateNewFile(const std::string& path);
 // With parents, each with `mode` where it is made.
 absl::Status MakeDirectories(const std::string& path, int mode = 0700);
 

@@ -38,6 +38,13 @@ TEST_F(FilesTest, ErrorsNameThePath) {
   EXPECT_FALSE(WriteFileAtomically(dir_ + "/no/such/dir/x", "y").ok());
 }
 
+TEST_F(FilesTest, OneAloneMakesANewFile) {
+  EXPECT_EQ(CreateNewFile(dir_ + "/new"), absl::OkStatus());
+  EXPECT_TRUE(absl::IsAlreadyExists(CreateNewFile(dir_ + "/new")));
+  EXPECT_TRUE(absl::IsNotFound(CreateNewFile(dir_ + "/no/such/dir/new")));
+  EXPECT_EQ(*ReadFile(dir_ + "/new"), "");
+}
+
 TEST_F(FilesTest, StopsAtTheLimit) {
   ASSERT_TRUE(WriteFileAtomically(dir_ + "/f", std::string(1000, 'x')).ok());
   EXPECT_TRUE(ReadFile(dir_ + "/f", 1000).ok());

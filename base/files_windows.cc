@@ -8,12 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "base/windows/handle.h"
 #include "base/windows/private_access.h"
 #include "base/windows/wide.h"
 
 namespace keymedic {
 namespace {
 
+using windows::Handle;
 using windows::WidePath;
 
 absl::Status FileError(absl::string_view what, const std::string& path, DWORD error) {
@@ -80,6 +82,12 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
     }
     out.append(buffer, got);
   }
+}
+
+absl::Status CreateNewFile(const std::string& path) {
+  const Handle file(CreateFileW(WidePath(path).c_str(), GENERIC_WRITE, 0, nullptr, CREATE_NEW,
+                                FILE_ATTRIBUTE_NORMAL, nullptr));
+  return file ? absl::OkStatus() : FileError("cannot create", path, GetLastError());
 }
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, int mode) {

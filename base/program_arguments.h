@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a program was called with, in UTF-8: on Windows argv has what the machine's code page can
-// express, and no more.
+// What a program was called with, in UTF-8: on Windows argv and getenv have what the machine's code
+// page can express, and no more.
 #ifndef KEYMEDIC_BASE_PROGRAM_ARGUMENTS_H_
 #define KEYMEDIC_BASE_PROGRAM_ARGUMENTS_H_
 
@@ -12,6 +12,8 @@ namespace keymedic {
 
 // Without the program's own name.
 std::vector<std::string> ProgramArguments(int argc, char** argv);
+// Empty if it is not set.
+std::string EnvironmentVariable(const std::string& name);
 
 }  // namespace keymedic
 

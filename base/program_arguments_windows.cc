@@ -3,6 +3,8 @@
 // Behind it, on which it builds.
 #include <shellapi.h>
 
+#include <cstdlib>
+
 #include "base/program_arguments.h"
 #include "base/windows/wide.h"
 
@@ -17,6 +19,11 @@ std::vector<std::string> ProgramArguments(int, char**) {
   }
   LocalFree(words);
   return arguments;
+}
+
+std::string EnvironmentVariable(const std::string& name) {
+  const wchar_t* value = _wgetenv(windows::Wide(name).c_str());
+  return value == nullptr ? "" : windows::Narrow(value);
 }
 
 }  // namespace keymedic

@@ -108,8 +108,9 @@ absl::Status CheckKind(const std::string& path, HANDLE opened, bool folder) {
   }
   if ((info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) {
     return absl::PermissionDeniedError(absl::StrCat(
-        path, ": is a link to another place, which KeyMedic does not follow; remove it, or name "
-              "that place itself"));
+        path,
+        ": is a link to another place, which KeyMedic does not follow; remove it, or name "
+        "that place itself"));
   }
   if (folder != ((info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)) {
     return absl::FailedPreconditionError(

@@ -2,8 +2,6 @@
 //
 // keymedic bundle: the agent beside this program looks at the machine, its plugins as always in a
 // process of their own, and what it saw is packed.
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -85,16 +83,16 @@ std::string FileNameFor(const v1::SupportBundle& bundle) {
 absl::Status Write(const std::string& file, const std::string& bytes, bool force) {
   if (!force) {
     // Ours alone from here on, also if two run at once.
-    std::FILE* made = std::fopen(file.c_str(), "wbx");
-    if (made == nullptr && errno == EEXIST) {
+    const absl::Status made = CreateNewFile(file);
+    if (absl::IsAlreadyExists(made)) {
       return absl::AlreadyExistsError(
           absl::StrCat(file, " is there already: name another file with -o, or say --force"));
     }
-    if (made == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", file));
-    std::fclose(made);
+    KM_RETURN_IF_ERROR(made);
   }
   const absl::Status status = WriteFileAtomically(file, bytes);
-  if (!status.ok() && !force) std::remove(file.c_str());
+  std::error_code ignored;
+  if (!status.ok() && !force) std::filesystem::remove(NativePath(file), ignored);
   return status;
 }
 

@@ -74,7 +74,8 @@ absl::Status Directory::Visit(absl::FunctionRef<bool(absl::string_view)> wanted,
                               absl::FunctionRef<void(ArchiveEntry)> take) {
   std::vector<std::string> names;
   std::error_code error;
-  fs::recursive_directory_iterator at(path_, fs::directory_options::skip_permission_denied, error);
+  fs::recursive_directory_iterator at(NativePath(path_),
+                                      fs::directory_options::skip_permission_denied, error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     std::error_code ignored;
     if (!at->is_regular_file(ignored)) continue;
@@ -82,7 +83,7 @@ absl::Status Directory::Visit(absl::FunctionRef<bool(absl::string_view)> wanted,
       return absl::ResourceExhaustedError(absl::StrCat("more than the ", kMaxFilesBelow,
                                                        " files that are read below one directory"));
     }
-    names.push_back(at->path().lexically_relative(path_).generic_string());
+    names.push_back(at->path().lexically_relative(NativePath(path_)).generic_string());
   }
   if (error) return absl::UnavailableError(absl::StrCat("cannot be listed: ", error.message()));
   std::sort(names.begin(), names.end());
@@ -146,7 +147,7 @@ absl::StatusOr<std::string> ReadStream(std::istream& in) {
 
 void Inputs::Open(const std::string& file, std::istream& in) {
   std::error_code error;
-  if (file != "-" && fs::is_directory(file, error)) {
+  if (file != "-" && fs::is_directory(NativePath(file), error)) {
     Directory directory(file);
     TakeFolder(directory, file, /*asked_for=*/true);
     return;

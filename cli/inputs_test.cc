@@ -3,13 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "absl/strings/escaping.h"
+#include "base/temp_dir_testing.h"
 #include "base/times.h"
 #include "cli/bundle.h"
 
@@ -59,10 +59,7 @@ std::vector<ArchiveEntry> Bundle(const std::string& machine, absl::Time at,
 
 class InputsTest : public ::testing::Test {
  protected:
-  InputsTest() {
-    std::string pattern = ::testing::TempDir() + "/inputsXXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
+  InputsTest() : directory_(MakeTempDir("inputs")) {}
   ~InputsTest() override { std::filesystem::remove_all(directory_); }
 
   std::string Write(const std::string& name, const std::string& content) {
@@ -92,7 +89,7 @@ class InputsTest : public ::testing::Test {
     return unread;
   }
 
-  std::string directory_;
+  const std::string directory_;
   v1::DiagnoseCapturesResponse answer_;
 };
 

@@ -3,7 +3,6 @@
 
 #include <toml++/toml.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <vector>
@@ -11,16 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/files.h"
+#include "base/program_arguments.h"
 #include "base/status_macros.h"
 #include "cli/suggest.h"
 
 namespace keymedic::cli {
 namespace {
-
-std::string Env(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 absl::Status Unknown(absl::string_view name,
                      const std::map<std::string, Profile, std::less<>>& profiles) {
@@ -106,18 +101,20 @@ absl::StatusOr<Profile> Profiles::Get(absl::string_view name) const {
 }
 
 std::string ProfilesPath() {
-  std::string base = Env("XDG_CONFIG_HOME");
-  if (base.empty()) base = Env("APPDATA");  // Windows
-  if (base.empty()) base = absl::StrCat(Env("HOME").empty() ? "." : Env("HOME"), "/.config");
+  std::string base = EnvironmentVariable("XDG_CONFIG_HOME");
+  if (base.empty()) base = EnvironmentVariable("APPDATA");  // Windows
+  if (base.empty())
+    base = absl::StrCat(EnvironmentVariable("HOME").empty() ? "." : EnvironmentVariable("HOME"),
+                        "/.config");
   return absl::StrCat(base, "/keymedic/profiles.toml");
 }
 
 absl::StatusOr<Profile> FindProfile(const std::string& name) {
-  if (name.empty() && !Env("KEYMEDIC_CONTROLLER").empty()) {
-    Profile profile{.controller = Env("KEYMEDIC_CONTROLLER"),
-                    .ca = Env("KEYMEDIC_CA"),
-                    .certificate = Env("KEYMEDIC_CERT"),
-                    .key = Env("KEYMEDIC_KEY")};
+  if (name.empty() && !EnvironmentVariable("KEYMEDIC_CONTROLLER").empty()) {
+    Profile profile{.controller = EnvironmentVariable("KEYMEDIC_CONTROLLER"),
+                    .ca = EnvironmentVariable("KEYMEDIC_CA"),
+                    .certificate = EnvironmentVariable("KEYMEDIC_CERT"),
+                    .key = EnvironmentVariable("KEYMEDIC_KEY")};
     if (profile.ca.empty() || profile.certificate.empty() || profile.key.empty()) {
       return absl::InvalidArgumentError(
           "KEYMEDIC_CONTROLLER is set, so KEYMEDIC_CA, KEYMEDIC_CERT and KEYMEDIC_KEY must name "
@@ -126,7 +123,7 @@ absl::StatusOr<Profile> FindProfile(const std::string& name) {
     return profile;
   }
   KM_ASSIGN_OR_RETURN(const Profiles profiles, Profiles::Load(ProfilesPath()));
-  std::string wanted = name.empty() ? Env("KEYMEDIC_PROFILE") : name;
+  std::string wanted = name.empty() ? EnvironmentVariable("KEYMEDIC_PROFILE") : name;
   if (wanted.empty()) wanted = profiles.default_name();
   if (wanted.empty()) {
     return absl::FailedPreconditionError(

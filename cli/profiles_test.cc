@@ -3,30 +3,39 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/temp_dir_testing.h"
 
 namespace keymedic::cli {
 namespace {
 
 class ProfilesTest : public ::testing::Test {
  protected:
-  ProfilesTest() : dir_(::testing::TempDir() + "/profiles_test_XXXXXX") {
-    mkdtemp(dir_.data());
+  ProfilesTest() : dir_(MakeTempDir("profiles_test")) {
     for (const char* name : {"KEYMEDIC_CONTROLLER", "KEYMEDIC_CA", "KEYMEDIC_CERT", "KEYMEDIC_KEY",
                              "KEYMEDIC_PROFILE"})
-      unsetenv(name);
-    setenv("XDG_CONFIG_HOME", dir_.c_str(), 1);
+      Set(name, "");
+    Set("XDG_CONFIG_HOME", dir_);
   }
   ~ProfilesTest() override {
-    unsetenv("KEYMEDIC_CONTROLLER");
+    Set("KEYMEDIC_CONTROLLER", "");
     std::filesystem::remove_all(dir_);
+  }
+  // Empty counts as not set.
+  static void Set(const char* name, const std::string& value) {
+#ifdef _WIN32
+    _putenv_s(name, value.c_str());
+#else
+    setenv(name, value.c_str(), 1);
+#endif
   }
   static Profile Berlin() {
     return {"berlin.example:7443", "/ca \"quoted\".pem", "/c.pem", "/k.pem"};
   }
-  std::string dir_;
+  const std::string dir_;
 };
 
 TEST_F(ProfilesTest, TheFirstBecomesTheDefaultAndSurvives) {
@@ -50,7 +59,7 @@ TEST_F(ProfilesTest, ErrorsSayWhatToDo) {
   ASSERT_TRUE(profiles->Save().ok());
   EXPECT_NE(FindProfile("berln").status().message().find("did you mean 'berlin'"),
             absl::string_view::npos);
-  setenv("KEYMEDIC_CONTROLLER", "x:1", 1);
+  Set("KEYMEDIC_CONTROLLER", "x:1");
   EXPECT_EQ(FindProfile("").status().code(), absl::StatusCode::kInvalidArgument)
       << "half an environment is an error";
 }

@@ -25,6 +25,8 @@ if(WIN32)
   # Programs for Windows travel in one package: what nothing calls stays out of them.
   add_compile_options(-ffunction-sections -fdata-sections)
   add_link_options(-Wl,--gc-sections)
+  # A file laid out as memory is mapped, not read; Windows maps any, Wine copies the others.
+  add_link_options(-Wl,--file-alignment=4096)
   add_compile_definitions(_WIN32_WINNT=${KEYMEDIC_WINVER} UNICODE _UNICODE NOMINMAX WIN32_LEAN_AND_MEAN)
 endif()
 

@@ -236,6 +236,7 @@ const std::vector<absl::string_view>& Catalogue() {
       "ESTATE_EXPIRY_AHEAD",
       "AGENT_PLUGIN_QUARANTINED",
       "AGENT_SILENT",
+      "AGENT_STATE_UNREADABLE",
   };
   return codes;
 }

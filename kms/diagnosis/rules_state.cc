@@ -100,6 +100,20 @@ Found Contradictory(const Facts& facts) {
   return builder.Build();
 }
 
+// The agent is there and is told nothing: what its system answered stands in the evidence.
+Found Unreadable(const Facts& facts) {
+  FindingBuilder builder("AGENT_STATE_UNREADABLE", facts.machine);
+  bool any = false;
+  const auto saw = [&](absl::string_view source, const auto& section) {
+    if (!section.has_value() || !section->has_unavailable()) return;
+    builder.Saw(source, "unavailable", section->unavailable());
+    any = true;
+  };
+  saw("licensing", facts.machine.licensing);
+  saw("firewall", facts.machine.firewall);
+  return any ? Found(builder.Build()) : std::nullopt;
+}
+
 const v1::Product* Unlicensed(const Facts& facts) {
   return FindProduct(facts, [](const v1::Product& p) {
     return p.status() != v1::LICENSE_STATUS_UNSPECIFIED &&
@@ -218,6 +232,7 @@ Found OutOfTolerance(const Facts& facts) {
 constexpr Rule kRules[] = {
     {Stage::kFact, &Contradictory},        {Stage::kFact, &ActivationTypeLimited},
     {Stage::kFact, &ActivatedByDirectory}, {Stage::kFact, &ClockDrifts},
+    {Stage::kFact, &Unreadable},
     {Stage::kCause, &ClockSkew},           {Stage::kCause, &NonGenuine},
     {Stage::kCause, &HardwareRejected},    {Stage::kSymptom, &HardwareChanged},
     {Stage::kGeneric, &NeverActivated},    {Stage::kGeneric, &GraceExpiring},

@@ -220,6 +220,31 @@ std::vector<Case> StateCases() {
        },
        {"CLIENT_ACTIVATED_BY_DIRECTORY"},
        {}},
+      {"a licensing service that nobody may ask",
+       [] {
+         return Changed(Machine("pc"), [](MachineState& m) {
+           m.licensing.emplace().set_unavailable("ConnectServer: access denied (0x80070005)");
+         });
+       },
+       {"AGENT_STATE_UNREADABLE"},
+       {}},
+      {"a firewall that nobody may ask",
+       [] {
+         return Changed(HealthyClient("pc"), [](MachineState& m) {
+           m.firewall.emplace().set_unavailable("no class MSFT_NetFirewallRule");
+         });
+       },
+       {"AGENT_STATE_UNREADABLE"},
+       {}},
+      {"a status that no documentation knows is not licensed",
+       [] {
+         return Changed(HealthyClient("pc"), [](MachineState& m) {
+           m.licensing->mutable_products(0)->set_status(static_cast<v1::LicenseStatus>(10));
+           m.licensing->mutable_products(0)->clear_expires_at();
+         });
+       },
+       {"CLIENT_NOT_LICENSED"},
+       {}},
       {"what 0x80004005 means nobody knows",
        [] {
          return Changed(Machine("pc"), [](MachineState& m) { AddAttempt(m, 8198, 0x80004005); });

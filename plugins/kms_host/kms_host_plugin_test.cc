@@ -123,6 +123,19 @@ TEST_F(KmsHostPluginTest, AMachineThatIsNoHostSendsNothing) {
   EXPECT_EQ(Act(v1::MODE_APPLY, "ensure_listening_port").outcome(), v1::OUTCOME_REFUSED);
 }
 
+TEST_F(KmsHostPluginTest, AMachineThatCannotBeAskedIsNotSaidToBeNoHost) {
+  machine_.broken["host"] = absl::PermissionDeniedError("access denied (0x80070005)");
+  EXPECT_TRUE(absl::IsPermissionDenied(plugin_.Collect({}).status()));
+}
+
+TEST_F(KmsHostPluginTest, AFirewallThatCannotBeAskedIsSaid) {
+  machine_.broken["firewall"] = absl::UnimplementedError("no class (0x80041010)");
+  v1::FirewallSection firewall;
+  ASSERT_TRUE(firewall.ParseFromString(Sections().at("firewall").payload()));
+  EXPECT_EQ(firewall.unavailable(), "no class (0x80041010)");
+  EXPECT_FALSE(firewall.has_enabled());
+}
+
 TEST_F(KmsHostPluginTest, FoldsRequestsAndPublications) {
   LogRequest("pc-1", "11111111-0000-4000-8000-000000000001", kNow);
   LogRequest("pc-2", "11111111-0000-4000-8000-000000000001", kNow + 60);

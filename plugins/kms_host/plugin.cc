@@ -48,7 +48,9 @@ v1::PluginDescription KmsHostPlugin::Describe() {
 absl::StatusOr<v1::CollectResponse> KmsHostPlugin::Collect(const v1::CollectRequest& request) {
   v1::CollectResponse response;
   const auto live = systems_.licensing->Host();
-  if (!live.ok()) return response;  // no host, or not known to be one
+  if (absl::IsNotFound(live.status()) || absl::IsUnimplemented(live.status())) return response;
+  // Who cannot be asked is what it was: the agent keeps what was said last.
+  if (!live.ok()) return live.status();
   // A log that does not answer takes nothing away from what is known without it.
   history_.Update(request).IgnoreError();
   roles::HandOut(*systems_.events, kKmsChannel, request, response).IgnoreError();
@@ -61,9 +63,12 @@ absl::StatusOr<v1::CollectResponse> KmsHostPlugin::Collect(const v1::CollectRequ
   }
   *response.add_sections() = roles::MakeSection("kms_host", host);
   const uint32_t port = host.listening_port() == 0 ? kms::kDefaultPort : host.listening_port();
-  if (const auto firewall = systems_.firewall->Read(port); firewall.ok()) {
-    *response.add_sections() = roles::MakeSection("firewall", *firewall);
+  auto firewall = systems_.firewall->Read(port);
+  if (!firewall.ok()) {
+    const std::string why(firewall.status().message());
+    firewall.emplace().set_unavailable(why);
   }
+  *response.add_sections() = roles::MakeSection("firewall", *firewall);
   return response;
 }
 

@@ -40,11 +40,11 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(controller.findings()["CLIENT_KEY_NOT_GVLK"], {"pc-001"})
 
         plan = controller.json("remediations", "plan", "--select", "all")
-        self.assertEqual({target["machine_name"] for target in plan["targets"]}, {"kms-1", "pc-001"})
+        self.assertEqual({target["display_name"] for target in plan["targets"]}, {"kms-1", "pc-001"})
         controller.keymedic("remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"], "--watch")
         done = controller.json("remediations", "show", plan["id"])
-        states = {target["machine_name"]: target["state"] for target in done["targets"]}
-        self.assertEqual(set(states.values()), {"TARGET_STATE_VERIFIED"}, states)
+        states = {target["display_name"]: target["state"] for target in done["targets"]}
+        self.assertEqual(set(states.values()), {"TARGET_STATE_SUCCEEDED"}, states)
         eventually(lambda: not controller.findings(), "nothing is wrong any more",
                    lambda: controller.keymedic("findings", "list") + world.logs())
 

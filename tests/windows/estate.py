@@ -67,7 +67,7 @@ class Controller:
     def machines(self):
         """Who has told its state: machines by name."""
         listed = self.json("machines", "list").get("machines", [])
-        return {machine["name"]: machine for machine in listed if machine.get("roles")}
+        return {machine["display_name"]: machine for machine in listed if machine.get("roles")}
 
     def findings(self):
         """Codes of what is wrong, each with the machines that it is said of."""

@@ -119,6 +119,7 @@ class Lab:
 
     def close(self):
         end(self._process)
+        self._process.stdout.close()
 
     def __enter__(self):
         return self
