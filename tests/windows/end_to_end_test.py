@@ -25,8 +25,8 @@ class EndToEnd(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def world(self, *machines, config="collect_interval_seconds = 5\n"):
-        world = estate.World(OPTIONS, self.folder, machines, config)
+    def world(self, *machines, look_every="1s"):
+        world = estate.World(OPTIONS, self.folder, machines, look_every)
         self.addCleanup(world.close)
         return world
 
@@ -56,6 +56,65 @@ class EndToEnd(unittest.TestCase):
             self.assertIn(act, audit)
         for text in (shown, audit, world.logs()):
             self.assertIsNone(re.search(r"\b[A-Z0-9]{5}(-[A-Z0-9]{5}){4}\b", text), "a product key in full")
+
+    def test_a_windows_that_does_not_answer_is_a_finding_and_the_agent_stays(self):
+        world = self.world("pc-001")
+        machine, controller = world.windows["pc-001"], world.controller
+        agent = machine.processes("keymedic-agent.exe")
+        for fault, code, said in [
+            ("access-denied", "AGENT_STATE_UNREADABLE", "0x80070005"),
+            ("no-class", "AGENT_STATE_UNREADABLE", "SoftwareLicensingService"),
+            ("no-answer", "AGENT_STATE_UNREADABLE", "SoftwareLicensing"),
+            ("unknown-status", "CLIENT_KEY_NOT_GVLK", ""),
+        ]:
+            with self.subTest(fault):
+                machine.prefix.set_fault(fault)
+                eventually(lambda: code in controller.findings() and said in
+                           controller.keymedic("findings", "list", "--output", "json"),
+                           f"{code} with {said}", lambda: controller.keymedic("findings", "list") + machine.log())
+        self.assertIn("status 42", controller.keymedic("machines", "list"))
+        machine.prefix.set_fault("")
+        eventually(lambda: set(controller.findings()) == {"CLIENT_KEY_NOT_GVLK"}, "it is as before", machine.log)
+        self.assertEqual(machine.processes("keymedic-agent.exe"), agent, "the agent has ended meanwhile")
+
+    def test_a_refused_key_is_a_result_with_its_meaning(self):
+        world = self.world("kms-1", "pc-001")
+        controller = world.controller
+        eventually(lambda: "CLIENT_KEY_NOT_GVLK" in controller.findings(), "the key is found", world.logs)
+        world.windows["pc-001"].prefix.set_fault("refuse=0xC004F069")
+        plan = controller.json("remediations", "plan", "--select", "finding=CLIENT_KEY_NOT_GVLK")
+        with self.assertRaises(estate.prefix.Failure):
+            controller.keymedic("remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"], "--watch")
+        shown = controller.keymedic("remediations", "show", plan["id"], "--output", "json")
+        self.assertIn("0xC004F069", shown)
+        self.assertIn("SKU", shown)  # the error table's words for it
+        self.assertEqual(world.windows["pc-001"].service_state(), "RUNNING")
+
+    def test_a_service_whose_plugins_hang_runs_and_stops(self):
+        machine = self.world("pc-001").windows["pc-001"]
+        machine.tell("sc", "stop", estate.SERVICE)
+        eventually(lambda: machine.service_state() == "STOPPED", "the service stops", machine.log)
+        self.assertEqual(machine.processes("keymedic-plugin-host.exe"), [])
+        machine.prefix.set_fault("hang")
+        machine.tell("sc", "start", estate.SERVICE)
+        eventually(lambda: machine.service_state() == "RUNNING", "the service runs", machine.log)
+        eventually(lambda: machine.processes("keymedic-plugin-host.exe"), "the plugin host runs", machine.log)
+        machine.tell("sc", "stop", estate.SERVICE)
+        eventually(lambda: machine.service_state() == "STOPPED", "the service stops all the same", machine.log)
+        eventually(lambda: not machine.processes("keymedic-plugin-host.exe"), "the plugin host goes with it")
+
+    def test_the_plugin_host_ends_with_its_agent_and_the_machine_stays_the_same(self):
+        world = self.world("pc-001")
+        machine = world.windows["pc-001"]
+        before = world.controller.machines()["pc-001"]["id"]
+        [agent] = machine.processes("keymedic-agent.exe")
+        eventually(lambda: machine.processes("keymedic-plugin-host.exe"), "the plugin host runs", machine.log)
+        os.kill(agent, signal.SIGKILL)
+        eventually(lambda: not machine.processes("keymedic-plugin-host.exe"), "the plugin host goes with it")
+        eventually(lambda: not world.controller.machines()["pc-001"]["connected"], "its stream ends", world.logs)
+        machine.tell("sc", "start", estate.SERVICE)
+        eventually(lambda: world.controller.machines()["pc-001"]["connected"], "it is back", world.logs)
+        self.assertEqual(world.controller.machines()["pc-001"]["id"], before)
 
 
 def main():

@@ -37,13 +37,14 @@ def eventually(condition, what, details=lambda: ""):
 class Controller:
     """A native controller with a data folder of its own, and the command `keymedic` for it."""
 
-    def __init__(self, native, folder):
+    def __init__(self, native, folder, look_every):
         self._native = pathlib.Path(native)
         self.log = folder / "controller.log"
         data, port_file = folder / "controller", folder / "controller.port"
         program = self._native / "keymedic-controller"
         subprocess.run([program, "init", "--data-dir", data, "--name", "127.0.0.1"], check=True,
                        stdout=subprocess.DEVNULL)
+        (data / "controller.toml").write_text(f'collect_interval = "{look_every}"\n')
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(
                 [program, "run", "--data-dir", data, "--listen", "127.0.0.1:0", "--port-file", port_file],
@@ -180,15 +181,16 @@ class Windows:
 class World:
     """A controller, a lab, a name server, and Windows machines of the lab with the package.
 
-    `build`: the folder of the Windows build. Close it, or use it with `with`."""
+    `options` names the folders `native` and `windows` (the builds), `msi` and the lab's `estate`; the
+    agents look at their machine as often as `look_every` says ("5s"). Close it, or use it with `with`."""
 
-    def __init__(self, options, folder, machines, config=""):
+    def __init__(self, options, folder, machines, look_every):
         self._stack = contextlib.ExitStack()
         self.folder = pathlib.Path(folder)
         build = pathlib.Path(options.windows)
         native = pathlib.Path(options.native)
         try:
-            self.controller = Controller(native, self.folder)
+            self.controller = Controller(native, self.folder, look_every)
             self._stack.callback(self.controller.close)
             self.lab = self._stack.enter_context(prefix.Lab(native / "keymedic", options.estate))
             self.door = Door(native, self.folder, self.lab.address, "kms-1")
@@ -196,7 +198,7 @@ class World:
             running = servers.Servers(self.folder)
             self._stack.callback(running.end)
             port = servers.start_nsd(running, {"office.example": zone(self.door)})
-            config += f'[plugins.settings]\nname_servers = "127.0.0.1:{port}"\n'
+            config = f'[plugins.settings]\nname_servers = "127.0.0.1:{port}"\n'
             self.windows = {}
             for name in machines:
                 windows = Windows(prefix.Template(build / "wine-template"), build / "tests/doubles",
