@@ -232,12 +232,11 @@ Found OutOfTolerance(const Facts& facts) {
 constexpr Rule kRules[] = {
     {Stage::kFact, &Contradictory},        {Stage::kFact, &ActivationTypeLimited},
     {Stage::kFact, &ActivatedByDirectory}, {Stage::kFact, &ClockDrifts},
-    {Stage::kFact, &Unreadable},
-    {Stage::kCause, &ClockSkew},           {Stage::kCause, &NonGenuine},
-    {Stage::kCause, &HardwareRejected},    {Stage::kSymptom, &HardwareChanged},
-    {Stage::kGeneric, &NeverActivated},    {Stage::kGeneric, &GraceExpiring},
-    {Stage::kGeneric, &RenewalOverdue},    {Stage::kGeneric, &NotLicensed},
-    {Stage::kGeneric, &OutOfTolerance},
+    {Stage::kFact, &Unreadable},           {Stage::kCause, &ClockSkew},
+    {Stage::kCause, &NonGenuine},          {Stage::kCause, &HardwareRejected},
+    {Stage::kSymptom, &HardwareChanged},   {Stage::kGeneric, &NeverActivated},
+    {Stage::kGeneric, &GraceExpiring},     {Stage::kGeneric, &RenewalOverdue},
+    {Stage::kGeneric, &NotLicensed},       {Stage::kGeneric, &OutOfTolerance},
 };
 
 }  // namespace
