@@ -252,7 +252,8 @@ TEST_F(KmsClientPluginTest, OnAMachineWithoutVolumeActivation) {
     EXPECT_NE(section.name(), "kms_client");
     if (section.name() == "licensing") licensing.ParseFromString(section.payload());
   }
-  EXPECT_NE(licensing.unavailable().find("no volume activation"), std::string::npos);
+  // What a machine answers that has none is its system's text, on Windows that of WMI.
+  EXPECT_FALSE(licensing.unavailable().empty());
 }
 
 TEST_F(KmsClientPluginTest, DiscoveryAndHostAreEachOthersInverse) {
