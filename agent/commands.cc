@@ -48,10 +48,14 @@ v1::CommandResult Ended(v1::Outcome outcome, std::string message) {
   return result;
 }
 
+// Activation waits for the network, host after host; nothing that only looks does.
+constexpr int kApplyFactor = 4;
+
 absl::StatusOr<v1::ActResponse> Act(PluginRunner& plugins, const v1::Command& command,
                                     absl::Duration timeout) {
   v1::ActRequest request;
   *request.mutable_command() = command;
+  if (command.mode() == v1::MODE_APPLY) timeout *= kApplyFactor;
   return plugins.Act(command.plugin(), request, timeout);
 }
 

@@ -30,7 +30,8 @@ namespace keymedic::agent {
 
 inline constexpr char kJournalFull[] = "AGENT_JOURNAL_FULL";
 
-// Blocking. Acts once; where the plugin died under it or hung, looks at what became of it.
+// Blocking. Acts once; where the plugin died under it or hung, looks at what became of it. An
+// APPLY may take four times `timeout`.
 v1::CommandResult RunCommand(PluginRunner& plugins, const v1::Command& command, const Clock& clock,
                              absl::Duration timeout);
 // Blocking. What became of an APPLY that was cut off, seen by a CHECK of the same action.

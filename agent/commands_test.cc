@@ -54,6 +54,17 @@ TEST_F(CommandsTest, CheckChangesNothingAndIsNotFollowedByALook) {
   EXPECT_EQ(plugins_.collects(), collects);
 }
 
+TEST_F(CommandsTest, AChangeIsGivenMoreTimeThanALook) {
+  Connect();
+  ReceiveCommand(Ensure("c1", "activated", v1::MODE_CHECK));
+  TakeResult();
+  const absl::Duration look = plugins_.act_timeout();
+  ReceiveCommand(Ensure("c2", "activated"));
+  TakeResult();
+  EXPECT_GT(look, absl::ZeroDuration());
+  EXPECT_EQ(plugins_.act_timeout(), 4 * look);
+}
+
 TEST_F(CommandsTest, PastItsDeadlineNothingIsDone) {
   Connect();
   link_.Take();

@@ -11,7 +11,7 @@
 //   dir = "/usr/lib/keymedic/plugins"
 //   host = "/usr/bin/keymedic-plugin-host"
 //   system = "local"
-//   timeout_seconds = 60
+//   timeout_seconds = 60  # of one look; a change may take four times as long
 //   memory_limit_mb = 512
 //   cpu_limit_seconds = 60
 //   [plugins.settings]

@@ -57,6 +57,11 @@ class FakePlugins final : public PluginRunner {
     absl::MutexLock lock(&mutex_);
     return effects_;
   }
+  // What the last Act was given.
+  absl::Duration act_timeout() const {
+    absl::MutexLock lock(&mutex_);
+    return act_timeout_;
+  }
   int collects() const {
     absl::MutexLock lock(&mutex_);
     return collects_;
@@ -102,11 +107,12 @@ class FakePlugins final : public PluginRunner {
   }
 
   absl::StatusOr<v1::ActResponse> Act(const std::string& plugin, const v1::ActRequest& request,
-                                      absl::Duration) override {
+                                      absl::Duration timeout) override {
     const v1::Command& command = request.command();
     BeforeAct before_act;
     {
       absl::MutexLock lock(&mutex_);
+      act_timeout_ = timeout;
       before_act = before_act_;
     }
     if (plugin != "fake") return absl::NotFoundError("no plugin " + plugin);
@@ -149,6 +155,7 @@ class FakePlugins final : public PluginRunner {
   std::vector<v1::AgentNotice> notices_ ABSL_GUARDED_BY(mutex_);
   absl::Status collect_status_ ABSL_GUARDED_BY(mutex_);
   BeforeAct before_act_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration act_timeout_ ABSL_GUARDED_BY(mutex_);
   int effects_ ABSL_GUARDED_BY(mutex_) = 0;
   int collects_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t last_bookmark_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -23,17 +23,34 @@ Found ServiceStopped(const Facts& facts) {
       .Build();
 }
 
-// Says whether a rule lets clients in on that port; absent: not known.
-std::optional<bool> LetsIn(const v1::FirewallRule& rule, uint32_t port,
-                           const std::string& profile) {
-  if (rule.has_inbound_allow() && !rule.inbound_allow()) return false;
-  if (!rule.tcp_ports().empty() && !absl::c_linear_search(rule.tcp_ports(), port)) return false;
+// What a rule does for clients on that port, as far as this machine looks at the rule at all.
+enum class Effect { kNone, kUnknown, kLetsIn, kBlocks };
+
+Effect EffectOf(const v1::FirewallRule& rule, const v1::FirewallSection& firewall, uint32_t port) {
+  if (firewall.local_rules_ignored() && !rule.of_policy()) return Effect::kNone;
+  if (!rule.tcp_ports().empty() && !absl::c_linear_search(rule.tcp_ports(), port)) {
+    return Effect::kNone;
+  }
+  const std::string& profile = firewall.active_profile();
   const bool other_profile = !rule.profiles().empty() && !profile.empty() &&
                              absl::c_none_of(rule.profiles(), [&](const std::string& p) {
                                return absl::EqualsIgnoreCase(p, profile);
                              });
-  if (other_profile) return false;
-  return rule.has_enabled() ? std::optional(rule.enabled()) : std::nullopt;
+  if (other_profile) return Effect::kNone;
+  const bool allows = rule.inbound_allow() || !rule.has_inbound_allow();
+  if (!rule.has_enabled()) return allows ? Effect::kUnknown : Effect::kNone;
+  if (!rule.enabled()) return Effect::kNone;
+  return allows ? Effect::kLetsIn : Effect::kBlocks;
+}
+
+std::string Describe(const v1::FirewallRule& rule, const v1::FirewallSection& firewall,
+                     uint32_t port) {
+  if (!rule.enabled()) return "disabled";
+  if (EffectOf(rule, firewall, port) == Effect::kBlocks) return "blocks this port";
+  if (firewall.local_rules_ignored() && !rule.of_policy()) {
+    return "enabled, but group policy ignores the machine's own rules";
+  }
+  return "enabled, but not for this port or profile";
 }
 
 Found FirewallClosed(const Facts& facts) {
@@ -43,17 +60,20 @@ Found FirewallClosed(const Facts& facts) {
   const v1::FirewallSection& firewall = *facts.machine.firewall;
   if (!firewall.enabled()) return std::nullopt;  // off, or not known
   const uint32_t port = host->listening_port() == 0 ? kDefaultPort : host->listening_port();
-  if (absl::c_any_of(firewall.rules(), [&](const v1::FirewallRule& rule) {
-        return LetsIn(rule, port, firewall.active_profile()).value_or(true);
-      }))
-    return std::nullopt;
+  const auto any = [&](auto... effects) {
+    return absl::c_any_of(firewall.rules(), [&](const v1::FirewallRule& rule) {
+      const Effect effect = EffectOf(rule, firewall, port);
+      return ((effect == effects) || ...);
+    });
+  };
+  // A block goes before every exception.
+  if (!any(Effect::kBlocks) && any(Effect::kLetsIn, Effect::kUnknown)) return std::nullopt;
   FindingBuilder builder("HOST_FIREWALL_CLOSED", facts.machine);
   builder.Saw("firewall", "listening port", absl::StrCat(port));
   if (!firewall.active_profile().empty())
     builder.Saw("firewall", "active profile", firewall.active_profile());
   for (const v1::FirewallRule& rule : firewall.rules()) {
-    builder.Saw("firewall", rule.id(),
-                rule.enabled() ? "enabled, but not for this port or profile" : "disabled");
+    builder.Saw("firewall", rule.id(), Describe(rule, firewall, port));
   }
   if (firewall.rules().empty()) builder.Saw("firewall", "rules", "none for this port");
   return builder.Build();

@@ -24,6 +24,13 @@ struct Case {
 };
 
 v1::FirewallRule& Rule(MachineState& m) { return *m.firewall->mutable_rules(0); }
+void AddBlock(MachineState& m, const std::string& profile) {
+  v1::FirewallRule block = Rule(m);
+  block.set_id("{4F}");
+  block.set_inbound_allow(false);
+  block.add_profiles(profile);
+  *m.firewall->add_rules() = block;
+}
 
 // Of the host keys that the tests use.
 std::string HostActivationId(const std::string& family) {
@@ -221,6 +228,19 @@ std::vector<Case> PathCases() {
       {"a rule that blocks",
        low([](MachineState& m) { Rule(m).set_inbound_allow(false); }),
        {"HOST_FIREWALL_CLOSED"}},
+      {"a block beside the exception",
+       low([](MachineState& m) { AddBlock(m, "domain"); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"a block on another profile", low([](MachineState& m) { AddBlock(m, "public"); }), {}},
+      {"group policy ignores the machine's own rules",
+       low([](MachineState& m) { m.firewall->set_local_rules_ignored(true); }),
+       {"HOST_FIREWALL_CLOSED"}},
+      {"group policy brings the exception",
+       low([](MachineState& m) {
+         m.firewall->set_local_rules_ignored(true);
+         Rule(m).set_of_policy(true);
+       }),
+       {}},
       {"firewall off",
        low([](MachineState& m) {
          m.firewall->clear_rules();

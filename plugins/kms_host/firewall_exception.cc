@@ -13,6 +13,7 @@ namespace {
 
 using roles::Plan;
 using systems::Hresult;
+using systems::kWindowsKmsRule;
 
 const v1::FirewallRule* Find(const v1::FirewallSection& section, const std::string& id) {
   for (const v1::FirewallRule& rule : section.rules()) {
@@ -26,11 +27,23 @@ bool Contains(const List& list, const Value& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-// Would it, if it were enabled, let the port in where this machine is now?
-bool Fits(const v1::FirewallRule& rule, const v1::FirewallSection& section, uint32_t port) {
-  return rule.inbound_allow() && Contains(rule.tcp_ports(), port) &&
+// Does it, or would it if it were enabled, concern the port where this machine is now?
+bool Concerns(const v1::FirewallRule& rule, const v1::FirewallSection& section, uint32_t port) {
+  return Contains(rule.tcp_ports(), port) && (!section.local_rules_ignored() || rule.of_policy()) &&
          (rule.profiles().empty() || !section.has_active_profile() ||
           Contains(rule.profiles(), section.active_profile()));
+}
+
+bool Fits(const v1::FirewallRule& rule, const v1::FirewallSection& section, uint32_t port) {
+  return rule.inbound_allow() && Concerns(rule, section, port);
+}
+
+// The enabled rule that keeps the port closed, whatever else lets it in; null: none.
+const v1::FirewallRule* FindBlock(const v1::FirewallSection& section, uint32_t port) {
+  for (const v1::FirewallRule& rule : section.rules()) {
+    if (rule.enabled() && !rule.inbound_allow() && Concerns(rule, section, port)) return &rule;
+  }
+  return nullptr;
 }
 
 std::string Describe(const v1::FirewallRule* rule) {
@@ -59,14 +72,25 @@ absl::StatusOr<Hresult> Done(const absl::Status& status) {
 absl::StatusOr<Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t port) {
   KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read(port));
   Plan plan;
+  if (const v1::FirewallRule* block = FindBlock(section, port)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the enabled firewall rule '", block->id(), "' blocks TCP ", port,
+                     ", and a block goes before every exception: disable it",
+                     block->of_policy() ? " in the group policy" : ""));
+  }
   for (const v1::FirewallRule& rule : section.rules()) {
     if (rule.enabled() && Fits(rule, section, port)) return plan;
   }
-  const v1::FirewallRule* windows = Find(section, kWindowsRule);
+  if (section.local_rules_ignored()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "group policy ignores the firewall rules of this machine's own in the profile '",
+        section.active_profile(), "': add an inbound rule for TCP ", port, " to the policy"));
+  }
+  const v1::FirewallRule* windows = Find(section, kWindowsKmsRule);
   if (windows != nullptr && !windows->enabled() && Fits(*windows, section, port)) {
-    plan.Add(absl::StrCat("firewall_rule ", kWindowsRule), "disabled", "enabled");
-    plan.SetInverse("ensure_firewall_exception", {{"enabled", "false"}, {"rule", kWindowsRule}});
-    plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsRule, true)); };
+    plan.Add(absl::StrCat("firewall_rule ", kWindowsKmsRule), "disabled", "enabled");
+    plan.SetInverse("ensure_firewall_exception", {{"enabled", "false"}, {"rule", kWindowsKmsRule}});
+    plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsKmsRule, true)); };
     return plan;
   }
   const v1::FirewallRule* own = Find(section, kOwnRule);
@@ -81,23 +105,23 @@ absl::StatusOr<Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t
 }
 
 absl::StatusOr<Plan> PlanFirewallClosing(systems::Firewall& firewall, std::string rule) {
-  if (rule.empty()) rule = kWindowsRule;
-  if (rule != kWindowsRule && rule != kOwnRule) {
-    return absl::InvalidArgumentError(absl::StrCat("parameter rule='", rule,
-                                                   "' of ensure_firewall_",
-                                                   "exception: ", kWindowsRule, " or ", kOwnRule));
+  if (rule.empty()) rule = kWindowsKmsRule;
+  if (rule != kWindowsKmsRule && rule != kOwnRule) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("parameter rule='", rule, "' of ensure_firewall_",
+                     "exception: ", kWindowsKmsRule, " or ", kOwnRule));
   }
   KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read(kms::kDefaultPort));
   const v1::FirewallRule* present = Find(section, rule);
   Plan plan;
-  if (present == nullptr || (rule == kWindowsRule && !present->enabled())) return plan;
+  if (present == nullptr || (rule == kWindowsKmsRule && !present->enabled())) return plan;
   if (rule == kOwnRule) {
     plan.Add(absl::StrCat("firewall_rule ", rule), Describe(present), "absent");
     plan.apply = [&firewall] { return Done(firewall.RemoveRule(kOwnRule)); };
   } else {
     plan.Add(absl::StrCat("firewall_rule ", rule), "enabled", "disabled");
     plan.SetInverse("ensure_firewall_exception", {});
-    plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsRule, false)); };
+    plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsKmsRule, false)); };
   }
   return plan;
 }

@@ -15,11 +15,11 @@
 
 namespace keymedic {
 
-inline constexpr char kWindowsRule[] = "SPPSVC-In-TCP";
 inline constexpr char kOwnRule[] = "KeyMedic-KMS-In-TCP";
 
 // Desired: some enabled rule lets TCP `port` in on the active profile. `firewall` outlives the
-// plan.
+// plan. kFailedPrecondition where no rule of ours could: group policy ignores local rules, or
+// another rule blocks the port.
 absl::StatusOr<roles::Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t port);
 // The inverse. Desired: `rule` (empty: the one of Windows) lets nothing in. Only these two rules.
 absl::StatusOr<roles::Plan> PlanFirewallClosing(systems::Firewall& firewall, std::string rule);

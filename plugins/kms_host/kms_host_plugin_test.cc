@@ -128,6 +128,44 @@ TEST_F(KmsHostPluginTest, AMachineThatCannotBeAskedIsNotSaidToBeNoHost) {
   EXPECT_TRUE(absl::IsPermissionDenied(plugin_.Collect({}).status()));
 }
 
+TEST_F(KmsHostPluginTest, AHostWhoseServiceIsDisabledIsStillOneAndSaysSo) {
+  machine_.broken["host"] = absl::UnavailableError("the service is disabled (0x80070422)");
+  machine_.services["sppsvc"] = {.running = false, .disabled = true};
+  EXPECT_FALSE(plugin_.Collect({}).ok()) << "nobody knows yet that it is a host";
+  machine_.broken.clear();
+  EXPECT_EQ(HostSection().current_count(), 12);
+  machine_.broken["host"] = absl::UnavailableError("the service is disabled (0x80070422)");
+  const v1::KmsHostSection host = HostSection();
+  EXPECT_EQ(host.current_count(), 12) << "what it was";
+  EXPECT_FALSE(host.service_running());
+  EXPECT_TRUE(host.service_disabled());
+  machine_.services["sppsvc"] = {.running = true, .disabled = false};
+  EXPECT_FALSE(plugin_.Collect({}).ok()) << "it runs and does not answer";
+}
+
+TEST_F(KmsHostPluginTest, NoExceptionIsMadeThatWouldBeOfNoUse) {
+  v1::FirewallRule& block = *machine_.firewall.add_rules();
+  block.set_id("{4F}");
+  block.set_enabled(true);
+  block.set_inbound_allow(false);
+  block.add_tcp_ports(1688);
+  const auto blocked = Act(v1::MODE_CHECK, "ensure_firewall_exception");
+  EXPECT_EQ(blocked.outcome(), v1::OUTCOME_REFUSED);
+  EXPECT_NE(blocked.message().find("'{4F}' blocks TCP 1688"), std::string::npos)
+      << blocked.message();
+  block.add_profiles("public");
+  EXPECT_EQ(Act(v1::MODE_CHECK, "ensure_firewall_exception").outcome(), v1::OUTCOME_WOULD_CHANGE)
+      << "elsewhere";
+  machine_.firewall.set_local_rules_ignored(true);
+  const auto ignored = Act(v1::MODE_CHECK, "ensure_firewall_exception");
+  EXPECT_EQ(ignored.outcome(), v1::OUTCOME_REFUSED);
+  EXPECT_NE(ignored.message().find("group policy"), std::string::npos) << ignored.message();
+  machine_.firewall.mutable_rules(0)->set_enabled(true);
+  EXPECT_EQ(Act(v1::MODE_CHECK, "ensure_firewall_exception").outcome(), v1::OUTCOME_REFUSED);
+  machine_.firewall.mutable_rules(0)->set_of_policy(true);
+  EXPECT_EQ(Act(v1::MODE_CHECK, "ensure_firewall_exception").outcome(), v1::OUTCOME_NO_CHANGE);
+}
+
 TEST_F(KmsHostPluginTest, AFirewallThatCannotBeAskedIsSaid) {
   machine_.broken["firewall"] = absl::UnimplementedError("no class (0x80041010)");
   v1::FirewallSection firewall;

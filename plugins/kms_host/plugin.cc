@@ -48,19 +48,26 @@ v1::PluginDescription KmsHostPlugin::Describe() {
 absl::StatusOr<v1::CollectResponse> KmsHostPlugin::Collect(const v1::CollectRequest& request) {
   v1::CollectResponse response;
   const auto live = systems_.licensing->Host();
-  if (absl::IsNotFound(live.status()) || absl::IsUnimplemented(live.status())) return response;
-  // Who cannot be asked is what it was: the agent keeps what was said last.
-  if (!live.ok()) return live.status();
+  if (absl::IsNotFound(live.status()) || absl::IsUnimplemented(live.status())) {
+    last_.reset();
+    return response;
+  }
+  const auto service = systems_.services->Query(kLicensingService);
+  const bool stopped = service.ok() && (!service->running || service->disabled);
+  // Who cannot be asked is what it was: the agent keeps what was said last. Only that the service
+  // which would answer is stopped is worth saying.
+  if (!live.ok() && !(stopped && last_.has_value())) return live.status();
   // A log that does not answer takes nothing away from what is known without it.
   history_.Update(request).IgnoreError();
   roles::HandOut(*systems_.events, kKmsChannel, request, response).IgnoreError();
 
-  v1::KmsHostSection host = told_;
-  host.MergeFrom(*live);
-  if (const auto service = systems_.services->Query(kLicensingService); service.ok()) {
+  v1::KmsHostSection host = live.ok() ? told_ : *last_;
+  if (live.ok()) host.MergeFrom(*live);
+  if (service.ok()) {
     host.set_service_running(service->running);
     host.set_service_disabled(service->disabled);
   }
+  last_ = host;
   *response.add_sections() = roles::MakeSection("kms_host", host);
   const uint32_t port = host.listening_port() == 0 ? kms::kDefaultPort : host.listening_port();
   auto firewall = systems_.firewall->Read(port);

@@ -5,6 +5,7 @@
 #define KEYMEDIC_PLUGINS_KMS_HOST_PLUGIN_H_
 
 #include <memory>
+#include <optional>
 
 #include "plugins/roles/event_history.h"
 #include "plugins/sdk/plugin.h"
@@ -27,6 +28,8 @@ class KmsHostPlugin final : public Plugin {
   // What the logs told: requests and publications; the live state goes over it.
   v1::KmsHostSection told_;
   roles::EventHistory history_;
+  // What this host was when it could be asked last.
+  std::optional<v1::KmsHostSection> last_;
 };
 
 }  // namespace keymedic

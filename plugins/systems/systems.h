@@ -71,12 +71,15 @@ class EventLog {
   virtual absl::Status SetMaxBytes(absl::string_view channel, uint64_t bytes) = 0;
 };
 
+inline constexpr char kWindowsKmsRule[] = "SPPSVC-In-TCP";
+inline constexpr char kOwnRulePrefix[] = "KeyMedic-";
+
 class Firewall {
  public:
   virtual ~Firewall() = default;
-  // The exceptions that concern this TCP port: the rule of Windows for KMS and KeyMedic's own
-  // always, others only if they name the port. Rules are named by identities that are never
-  // translated.
+  // The inbound rules that concern this TCP port: the rule of Windows for KMS and KeyMedic's own
+  // always, others only if they name the port, and of blocks those that are enabled and meant for
+  // every address. Rules are named by identities that are never translated.
   virtual absl::StatusOr<v1::FirewallSection> Read(uint32_t port) = 0;
   virtual absl::Status SetRuleEnabled(absl::string_view rule_id, bool enabled) = 0;
   virtual absl::Status AddInboundRule(const v1::FirewallRule& rule) = 0;

@@ -132,6 +132,21 @@ TEST_F(BadInputTest, EventsWithFewerAndMoreFieldsAreRead) {
   }
 }
 
+TEST_F(BadInputTest, WhatDefeatsAnExceptionIsSeen) {
+  const auto usual = local_.firewall->Read(1688);
+  ASSERT_TRUE(usual.ok()) << usual.status();
+  EXPECT_FALSE(usual->has_local_rules_ignored());
+  SetFault("firewall=policy");
+  EXPECT_TRUE(local_.firewall->Read(1688)->local_rules_ignored());
+  SetFault("firewall=block");
+  const auto blocked = local_.firewall->Read(1688);
+  ASSERT_TRUE(blocked.ok()) << blocked.status();
+  ASSERT_EQ(blocked->rules_size(), usual->rules_size() + 1) << "not the one for some addresses";
+  const v1::FirewallRule& block = blocked->rules(blocked->rules_size() - 1);
+  EXPECT_TRUE(block.enabled());
+  EXPECT_FALSE(block.inbound_allow());
+}
+
 TEST_F(BadInputTest, ALabThatIsGoneIsAServiceThatDoesNotAnswer) {
   const doubles::Settings settings = doubles::ReadSettings();
   const auto point_to = [](const std::string& lab) {

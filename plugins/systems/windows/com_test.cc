@@ -100,5 +100,21 @@ TEST(ComThreadTest, FailsAtOnceAfterThat) {
   gate->set_value();
 }
 
+TEST(ComThreadTest, WhatOnlyTakesLongDelaysNothingElse) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  ComThread thread(absl::Hours(1));
+  const absl::Status late = thread.Call(
+      "Activate", absl::Milliseconds(1),
+      [gate, opened = gate->get_future().share()]() -> absl::Status {
+        opened.wait();
+        return absl::OkStatus();
+      },
+      Late::kStillAtWork);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
+  EXPECT_THAT(std::string(late.message()), HasSubstr("Activate: not done within 1ms"));
+  EXPECT_TRUE(thread.Call("query", absl::Seconds(30), [] { return absl::OkStatus(); }).ok());
+  gate->set_value();
+}
+
 }  // namespace
 }  // namespace keymedic::systems

@@ -23,6 +23,8 @@ struct ComThread::Shared {
 
 namespace {
 
+using std::chrono::steady_clock;
+
 // The code that a thread left behind runs in must not be unloaded under it.
 void PinThisModule() {
   HMODULE module = nullptr;
@@ -32,7 +34,7 @@ void PinThisModule() {
 
 }  // namespace
 
-ComThread::ComThread(absl::Duration pause) : pause_(pause) {}
+ComThread::ComThread(absl::Duration pause) : pause_(absl::ToChronoMilliseconds(pause)) {}
 
 ComThread::~ComThread() {
   if (shared_ == nullptr) return;
@@ -45,7 +47,7 @@ ComThread::~ComThread() {
 }
 
 absl::Status ComThread::Begin(const std::string& what) {
-  if (absl::Now() < resting_until_) {
+  if (resting_until_.has_value() && steady_clock::now() < *resting_until_) {
     return absl::UnavailableError(absl::StrCat(
         what, ": not asked, since '", unanswered_,
         "' got no answer a short time ago; is Windows Management Instrumentation (service Winmgmt)"
@@ -87,7 +89,7 @@ void ComThread::Post(std::function<void()> job) {
   shared_->changed.notify_one();
 }
 
-absl::Status ComThread::LeaveBehind(const std::string& what, absl::Duration limit) {
+absl::Status ComThread::LeaveBehind(const std::string& what, absl::Duration limit, Late late) {
   PinThisModule();
   {
     const std::lock_guard lock(shared_->mutex);
@@ -97,8 +99,13 @@ absl::Status ComThread::LeaveBehind(const std::string& what, absl::Duration limi
   shared_->thread.detach();
   shared_.reset();
   ++generation_;
+  if (late == Late::kStillAtWork) {
+    return absl::DeadlineExceededError(absl::StrCat(what, ": not done within ",
+                                                    absl::FormatDuration(limit),
+                                                    "; Windows may still be at it, look again"));
+  }
   unanswered_ = what;
-  resting_until_ = absl::Now() + pause_;
+  resting_until_ = steady_clock::now() + pause_;
   return absl::DeadlineExceededError(
       absl::StrCat(what, ": no answer within ", absl::FormatDuration(limit),
                    "; is Windows Management Instrumentation (service Winmgmt) well? Restart it, or"

@@ -2,8 +2,9 @@
 //
 // A thread of its own for COM. WMI may never answer: ConnectServer and a provider's method have no
 // time limit, so whoever calls them directly hangs with them. Here the caller waits for a bounded
-// time and then leaves the thread behind, with what it holds; the next call gets a new one, after
-// a pause in which calls fail at once, so that one collection waits once and not for each query.
+// time and then leaves the thread behind, with what it holds; the next call gets a new one. Where
+// it was the system that did not answer, that is after a pause in which calls fail at once, so that
+// one collection waits once and not for each query.
 //
 // Threads: one caller. A job runs on the COM thread, in the multithreaded apartment; it owns what
 // it touches (shares it by shared_ptr), since nobody may be there any more when it ends. Errors:
@@ -15,16 +16,19 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
 
 namespace keymedic::systems {
+
+// What a job that is late says: that the system hangs, or only that this takes long.
+enum class Late { kSystemHangs, kStillAtWork };
 
 class ComThread {
  public:
@@ -36,7 +40,8 @@ class ComThread {
   // `job` returns an absl::Status or StatusOr. `what` stands at the beginning of a timeout's
   // message.
   template <typename Job>
-  std::invoke_result_t<Job> Call(const std::string& what, absl::Duration limit, Job job) {
+  std::invoke_result_t<Job> Call(const std::string& what, absl::Duration limit, Job job,
+                                 Late late = Late::kSystemHangs) {
     auto task = std::make_shared<std::packaged_task<std::invoke_result_t<Job>()>>(std::move(job));
     auto done = task->get_future();
     KM_RETURN_IF_ERROR(Begin(what));
@@ -45,7 +50,7 @@ class ComThread {
     if (done.wait_for(absl::ToChronoMilliseconds(limit)) == std::future_status::ready) {
       return done.get();
     }
-    return LeaveBehind(what, limit);
+    return LeaveBehind(what, limit, late);
   }
 
   // Without an answer; nothing if no thread runs. For what must be released in the apartment.
@@ -57,12 +62,12 @@ class ComThread {
  private:
   struct Shared;
   absl::Status Begin(const std::string& what);
-  absl::Status LeaveBehind(const std::string& what, absl::Duration limit);
+  absl::Status LeaveBehind(const std::string& what, absl::Duration limit, Late late);
 
-  const absl::Duration pause_;
+  const std::chrono::steady_clock::duration pause_;
   std::shared_ptr<Shared> shared_;  // with the thread; null: none runs
   int generation_ = 0;
-  absl::Time resting_until_ = absl::InfinitePast();
+  std::optional<std::chrono::steady_clock::time_point> resting_until_;
   std::string unanswered_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -130,25 +131,24 @@ class Renderer {
 
 class EventReader {
  public:
-  static absl::StatusOr<EventReader> Open(absl::string_view channel) {
+  // `direction`: EvtQueryForwardDirection or EvtQueryReverseDirection.
+  static absl::StatusOr<EventReader> Open(absl::string_view channel, DWORD direction) {
     EventReader reader;
     reader.channel_ = std::string(channel);
     reader.results_.reset(EvtQuery(nullptr, windows::Wide(channel).c_str(), nullptr,
-                                   EvtQueryChannelPath | EvtQueryForwardDirection));
+                                   EvtQueryChannelPath | direction));
     if (reader.results_ == nullptr) return Failed("opening", channel);
     return reader;
   }
 
-  absl::Status SeekBehind(uint64_t record_id) {
+  // False if that record is not there; then where this reader stands is not known.
+  bool SeekBehind(uint64_t record_id) {
     const std::wstring xml =
         windows::Wide(absl::StrCat("<BookmarkList><Bookmark Channel='", channel_, "' RecordId='",
                                    record_id, "' IsCurrent='true'/></BookmarkList>"));
     const Handle bookmark(EvtCreateBookmark(xml.c_str()));
-    if (bookmark == nullptr ||
-        !EvtSeek(results_.get(), 1, bookmark.get(), 0, EvtSeekRelativeToBookmark)) {
-      return Failed("finding the place", channel_);
-    }
-    return absl::OkStatus();
+    return bookmark != nullptr &&
+           EvtSeek(results_.get(), 1, bookmark.get(), 0, EvtSeekRelativeToBookmark | EvtSeekStrict);
   }
 
   // At most `limit`; none at the end of the log.
@@ -170,26 +170,35 @@ class EventReader {
   Handle results_;
 };
 
+// The first record from the one end or the other; none in an empty log.
+absl::StatusOr<std::optional<v1::EventRecord>> RecordAtEnd(absl::string_view channel,
+                                                           DWORD direction) {
+  KM_ASSIGN_OR_RETURN(EventReader reader, EventReader::Open(channel, direction));
+  KM_ASSIGN_OR_RETURN(const auto events, reader.Next(1));
+  if (events.empty()) return std::nullopt;
+  KM_ASSIGN_OR_RETURN(Renderer renderer, Renderer::Make(channel));
+  return renderer.Render(events[0].get(), channel);
+}
+
 class WindowsEventLog final : public EventLog {
  public:
   absl::StatusOr<Batch> Read(absl::string_view channel, uint64_t after, size_t limit) override {
-    KM_ASSIGN_OR_RETURN(EventReader reader, EventReader::Open(channel));
+    KM_ASSIGN_OR_RETURN(EventReader reader, EventReader::Open(channel, EvtQueryForwardDirection));
     Batch batch;
     batch.last_record_id = after;
     if (after != 0) {
-      KM_ASSIGN_OR_RETURN(const Handle log, OpenLog(channel));
-      KM_ASSIGN_OR_RETURN(const uint64_t count,
-                          LogInfo(log.get(), EvtLogNumberOfLogRecords, channel));
-      if (count == 0) return batch;
-      KM_ASSIGN_OR_RETURN(const uint64_t oldest,
-                          LogInfo(log.get(), EvtLogOldestRecordNumber, channel));
-      after = BeginBehind(after, oldest, count);
-      if (after == oldest + count - 1) return batch;
-      // Where the record itself was overwritten, the start is behind it already. A place that is
-      // not found is found by reading.
-      if (after >= oldest) reader.SeekBehind(after).IgnoreError();
+      KM_ASSIGN_OR_RETURN(const auto newest, RecordAtEnd(channel, EvtQueryReverseDirection));
+      if (!newest.has_value() || newest->record_id() == after) return batch;
+      if (newest->record_id() < after) {
+        after = 0;  // the log was cleared and counts anew
+      } else if (!reader.SeekBehind(after)) {
+        // Overwritten, or cleared away: what is left is read from its beginning.
+        KM_ASSIGN_OR_RETURN(reader, EventReader::Open(channel, EvtQueryForwardDirection));
+      }
     }
-    KM_RETURN_IF_ERROR(Collect(reader, channel, after, limit, batch));
+    const absl::Status read = Collect(reader, channel, after, limit, batch);
+    // What was read before a failure is told; the next call hears of the failure.
+    if (!read.ok() && batch.events.empty()) return read;
     return batch;
   }
 
@@ -223,10 +232,11 @@ class WindowsEventLog final : public EventLog {
       KM_ASSIGN_OR_RETURN(const auto events, reader.Next(limit - batch.events.size()));
       if (events.empty()) break;
       for (const Handle& event : events) {
-        KM_ASSIGN_OR_RETURN(v1::EventRecord record, renderer.Render(event.get(), channel));
-        if (record.record_id() <= after) continue;
-        batch.last_record_id = record.record_id();
-        batch.events.push_back(std::move(record));
+        auto record = renderer.Render(event.get(), channel);
+        // A damaged record hides none of the others.
+        if (!record.ok() || record->record_id() <= after) continue;
+        batch.last_record_id = record->record_id();
+        batch.events.push_back(*std::move(record));
       }
     }
     return absl::OkStatus();
@@ -247,12 +257,8 @@ absl::StatusOr<ChannelState> ReadChannelState(absl::string_view channel) {
   // One that overwrites its oldest records is never full in the sense that matters.
   const auto keeps = Setting(config.get(), EvtChannelLoggingConfigRetention, channel);
   state.full = full != 0 && (!keeps.ok() || *keeps != 0);
-  KM_ASSIGN_OR_RETURN(EventReader reader, EventReader::Open(channel));
-  KM_ASSIGN_OR_RETURN(const auto first, reader.Next(1));
-  if (first.empty()) return state;
-  KM_ASSIGN_OR_RETURN(Renderer renderer, Renderer::Make(channel));
-  KM_ASSIGN_OR_RETURN(const v1::EventRecord record, renderer.Render(first[0].get(), channel));
-  state.oldest = absl::FromUnixSeconds(record.time().seconds());
+  KM_ASSIGN_OR_RETURN(const auto oldest, RecordAtEnd(channel, EvtQueryForwardDirection));
+  if (oldest.has_value()) state.oldest = absl::FromUnixSeconds(oldest->time().seconds());
   return state;
 }
 

@@ -105,10 +105,6 @@ absl::Time FromFileTime(uint64_t file_time) {
          absl::Nanoseconds(ticks % kTicksPerSecond * 100);
 }
 
-uint64_t BeginBehind(uint64_t after, uint64_t oldest, uint64_t count) {
-  return count != 0 && after > oldest + count - 1 ? 0 : after;
-}
-
 uint64_t WholeLogSize(uint64_t bytes) { return (bytes + kLogStep - 1) / kLogStep * kLogStep; }
 
 }  // namespace keymedic::systems

@@ -44,14 +44,6 @@ TEST(FromFileTimeTest, CountsFrom1601) {
   EXPECT_EQ(FromFileTime(116444736000000000 + 15), absl::UnixEpoch() + absl::Nanoseconds(1500));
 }
 
-TEST(BeginBehindTest, SeesALogThatWasCleared) {
-  EXPECT_EQ(BeginBehind(17, 1, 20), 17u);
-  EXPECT_EQ(BeginBehind(20, 1, 20), 20u);
-  EXPECT_EQ(BeginBehind(21, 1, 20), 0u);
-  EXPECT_EQ(BeginBehind(17, 100, 20), 17u) << "wrapped past it";
-  EXPECT_EQ(BeginBehind(17, 0, 0), 17u) << "empty";
-}
-
 TEST(WholeLogSizeTest, RoundsUp) {
   EXPECT_EQ(WholeLogSize(1), 65536u);
   EXPECT_EQ(WholeLogSize(1 << 20), 1u << 20);

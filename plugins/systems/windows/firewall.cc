@@ -3,6 +3,7 @@
 
 #include <netfw.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -99,6 +100,12 @@ class WindowsFirewall final : public Firewall {
     if (const auto active = ReadStore(ActiveStore()); active.ok()) {
       MergeActive(RulesForPort(*active, port), rules);
     }
+    if (std::any_of(rules.begin(), rules.end(), IsBlock)) {
+      const auto filters = wmi_->Query({.class_name = "MSFT_NetAddressFilter",
+                                        .columns = {"InstanceID", "RemoteAddress"},
+                                        .context = ActiveStore()});
+      KeepBlocksForAll(filters.ok() ? *filters : std::vector<WmiRow>(), rules);
+    }
     v1::FirewallSection section;
     FillProfile(section);
     for (v1::FirewallRule& rule : rules) *section.add_rules() = std::move(rule);
@@ -142,11 +149,12 @@ class WindowsFirewall final : public Firewall {
  private:
   absl::StatusOr<FirewallRows> ReadStore(const Context& context) {
     FirewallRows rows;
-    KM_ASSIGN_OR_RETURN(rows.rules, wmi_->Query({.class_name = kRuleClass,
-                                                 .columns = {"InstanceID", "ElementName", "Enabled",
-                                                             "Direction", "Action", "Profiles"},
-                                                 .where = "Direction = 1",
-                                                 .context = context}));
+    KM_ASSIGN_OR_RETURN(
+        rows.rules, wmi_->Query({.class_name = kRuleClass,
+                                 .columns = {"InstanceID", "ElementName", "Enabled", "Direction",
+                                             "Action", "Profiles", "PolicyStoreSourceType"},
+                                 .where = "Direction = 1",
+                                 .context = context}));
     KM_ASSIGN_OR_RETURN(rows.ports, wmi_->Query({.class_name = "MSFT_NetProtocolPortFilter",
                                                  .columns = {"InstanceID", "Protocol", "LocalPort"},
                                                  .where = "Protocol = 'TCP'",
@@ -154,7 +162,7 @@ class WindowsFirewall final : public Firewall {
     return rows;
   }
 
-  // Which network this is, and whether the firewall is on there: unknown if Windows does not say.
+  // Which network this is, and what holds there: unknown if Windows does not say.
   void FillProfile(v1::FirewallSection& section) {
     const auto networks =
         wmi_->Query({.class_name = "MSFT_NetConnectionProfile", .columns = {"NetworkCategory"}});
@@ -163,16 +171,19 @@ class WindowsFirewall final : public Firewall {
     if (!active.has_value()) return;
     section.set_active_profile(*active);
     WmiQuery query{.class_name = "MSFT_NetFirewallProfile",
-                   .columns = {"InstanceID", "Name", "Enabled"},
+                   .columns = {"InstanceID", "Name", "Enabled", "AllowLocalFirewallRules"},
                    .context = ActiveStore()};
     std::optional<bool> enabled;
     if (const auto in_force = wmi_->Query(query); in_force.ok()) {
-      enabled = ProfileEnabled(*in_force, *active);
+      enabled = ProfileFlag(*in_force, *active, "Enabled");
+      if (ProfileFlag(*in_force, *active, "AllowLocalFirewallRules") == false) {
+        section.set_local_rules_ignored(true);
+      }
     }
     query.context.clear();
     if (!enabled.has_value()) {
       if (const auto local = wmi_->Query(query); local.ok()) {
-        enabled = ProfileEnabled(*local, *active);
+        enabled = ProfileFlag(*local, *active, "Enabled");
       }
     }
     if (enabled.has_value()) section.set_enabled(*enabled);

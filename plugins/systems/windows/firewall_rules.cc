@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kYes = 1;
 constexpr int64_t kAllow = 2;
 constexpr int64_t kInbound = 1;
+constexpr int64_t kOfPolicy = 2;  // PolicyStoreSourceType
 constexpr int32_t kAllProfiles = 0x7FFFFFFF;
 constexpr std::pair<int32_t, const char*> kProfiles[] = {
     {1, "domain"}, {2, "private"}, {4, "public"}};
@@ -67,6 +68,7 @@ v1::FirewallRule MakeRule(const WmiRow& row, std::string id, const Ports& ports)
   rule.set_inbound_allow(row.Number("Action").value_or(0) == kAllow &&
                          row.Number("Direction").value_or(kInbound) == kInbound);
   for (const uint32_t port : ports.named) rule.add_tcp_ports(port);
+  if (row.Number("PolicyStoreSourceType") == kOfPolicy) rule.set_of_policy(true);
   const int64_t bits = row.Number("Profiles").value_or(0);
   if ((bits & 7) == 0 || (bits & 7) == 7) return rule;
   for (const auto& [bit, name] : kProfiles) {
@@ -81,6 +83,24 @@ std::string IdentityOf(const WmiRow& row) {
 }
 
 }  // namespace
+
+bool IsBlock(const v1::FirewallRule& rule) {
+  return rule.enabled() && rule.has_inbound_allow() && !rule.inbound_allow();
+}
+
+void KeepBlocksForAll(const std::vector<WmiRow>& filters, std::vector<v1::FirewallRule>& rules) {
+  const auto for_all = [&](const v1::FirewallRule& rule) {
+    return std::any_of(filters.begin(), filters.end(), [&](const WmiRow& filter) {
+      if (filter.Text("InstanceID") != rule.id()) return false;
+      const auto remote = filter.List("RemoteAddress");
+      return remote.empty() || remote == std::vector<std::string>{"Any"};
+    });
+  };
+  const auto goes = [&](const v1::FirewallRule& rule) {
+    return IsBlock(rule) && rule.id() != kWindowsKmsRule && !IsOwnRule(rule.id()) && !for_all(rule);
+  };
+  rules.erase(std::remove_if(rules.begin(), rules.end(), goes), rules.end());
+}
 
 bool IsOwnRule(absl::string_view id) { return absl::StartsWith(id, kOwnRulePrefix); }
 
@@ -97,7 +117,8 @@ std::vector<v1::FirewallRule> RulesForPort(const FirewallRows& rows, uint32_t po
     const Ports& of_rule = ports[row.Text("InstanceID").value_or("")];
     const bool always = id == kWindowsKmsRule || IsOwnRule(id);
     v1::FirewallRule rule = MakeRule(row, std::move(id), of_rule);
-    if (always || (rule.inbound_allow() && of_rule.has_asked)) rules.push_back(std::move(rule));
+    const bool counts = rule.inbound_allow() || IsBlock(rule);
+    if (always || (counts && of_rule.has_asked)) rules.push_back(std::move(rule));
   }
   // WMI promises no order.
   std::sort(rules.begin(), rules.end(),
@@ -113,7 +134,7 @@ void MergeActive(const std::vector<v1::FirewallRule>& active,
                                     [&](const auto& r) { return r.id() == rule.id(); });
     if (known == rules.begin() + static_cast<ptrdiff_t>(local)) {
       rules.push_back(rule);
-    } else if (rule.enabled() && !known->enabled() && !IsOwnRule(rule.id())) {
+    } else if (rule.enabled() && (!known->enabled() || rule.of_policy()) && !IsOwnRule(rule.id())) {
       *known = rule;
     }
   }
@@ -136,13 +157,14 @@ std::optional<std::string> ActiveProfile(const std::vector<WmiRow>& networks) {
   }
 }
 
-std::optional<bool> ProfileEnabled(const std::vector<WmiRow>& profiles, absl::string_view profile) {
+std::optional<bool> ProfileFlag(const std::vector<WmiRow>& profiles, absl::string_view profile,
+                                const std::string& column) {
   for (const WmiRow& row : profiles) {
     const std::string id = row.Text("InstanceID").value_or("");
     const std::string name = row.Text("Name").value_or(id.substr(id.rfind('|') + 1));
     if (!absl::EqualsIgnoreCase(name, profile)) continue;
-    const auto enabled = row.Number("Enabled");
-    if (enabled == 0 || enabled == 1) return enabled == 1;  // 2: not configured, so not known
+    const auto flag = row.Number(column);
+    if (flag == 0 || flag == 1) return flag == 1;  // 2: not configured, so not known
   }
   return std::nullopt;
 }

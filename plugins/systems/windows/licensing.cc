@@ -59,7 +59,7 @@ class WindowsLicensing final : public LicensingSystem {
                                  const Family& family = kWindowsFamily);
   absl::StatusOr<std::vector<WmiRow>> Products(const std::vector<std::string>& columns,
                                                const Family& family = kWindowsFamily);
-  // Of a class that this Windows may not have: none.
+  // Of a class that this Windows may not have, or not whole: none.
   absl::StatusOr<std::vector<WmiRow>> OldOffice(const std::vector<std::string>& columns);
   absl::StatusOr<Found> FindProduct(absl::string_view activation_id);
 
@@ -102,7 +102,10 @@ absl::StatusOr<std::vector<WmiRow>> WindowsLicensing::Products(
 absl::StatusOr<std::vector<WmiRow>> WindowsLicensing::OldOffice(
     const std::vector<std::string>& columns) {
   auto rows = Products(columns, kOldOfficeFamily);
-  if (absl::IsUnimplemented(rows.status())) return std::vector<WmiRow>();
+  // What an Office that was removed leaves of them has no provider, or a disabled service.
+  if (absl::IsUnimplemented(rows.status()) || absl::IsUnavailable(rows.status())) {
+    return std::vector<WmiRow>();
+  }
   return rows;
 }
 
@@ -112,7 +115,7 @@ absl::StatusOr<v1::LicensingSection> WindowsLicensing::Licensing() {
   KM_ASSIGN_OR_RETURN(std::vector<WmiRow> office, OldOffice(ProductColumns()));
   v1::LicensingSection section;
   if (const auto version = service.Text("Version")) section.set_service_version(*version);
-  if (const auto rearms = service.Number("RemainingWindowsReArmCount")) {
+  if (const auto rearms = CountOf(service.Number("RemainingWindowsReArmCount"))) {
     section.set_windows_rearms_left(static_cast<uint32_t>(*rearms));
   }
   const absl::Time now = parts_.clock->Now();

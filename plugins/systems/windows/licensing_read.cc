@@ -135,6 +135,10 @@ const Columns& ProductKeyColumns() {
   return columns;
 }
 
+std::optional<int64_t> CountOf(std::optional<int64_t> number) {
+  return number == int64_t{UINT32_MAX} ? std::nullopt : number;
+}
+
 std::string ChannelOfRow(const WmiRow& product) {
   return ChannelOf(product.Text("Description").value_or(""));
 }
@@ -193,8 +197,8 @@ void FillProduct(const WmiRow& row, absl::Time now, ExpiryMemory& memory, v1::Pr
   if (const auto end = ParseWmiTime(row.Text("EvaluationEndDate").value_or(""))) {
     product.mutable_evaluation_ends_at()->set_seconds(absl::ToUnixSeconds(*end));
   }
-  auto rearms = row.Number("RemainingSkuReArmCount");
-  if (!rearms.has_value()) rearms = row.Number("RemainingAppReArmCount");
+  auto rearms = CountOf(row.Number("RemainingSkuReArmCount"));
+  if (!rearms.has_value()) rearms = CountOf(row.Number("RemainingAppReArmCount"));
   if (rearms.has_value()) product.set_rearms_left(static_cast<uint32_t>(*rearms));
   if (const auto addon = row.Flag("LicenseIsAddon")) product.set_is_addon(*addon);
   if (const auto genuine = row.Number("GenuineStatus")) product.set_genuine(*genuine == 0);
@@ -257,7 +261,7 @@ v1::KmsHostSection MakeHost(const WmiRow& service, const WmiRow* product) {
     host.set_current_count(static_cast<int32_t>(static_cast<uint32_t>(*count)));
   }
   for (size_t i = 0; i < kRequestColumns.size(); ++i) {
-    if (const auto requests = NumberOf(product, service, kRequestColumns[i])) {
+    if (const auto requests = CountOf(NumberOf(product, service, kRequestColumns[i]))) {
       (host.*kRequestFields[i])(static_cast<uint64_t>(*requests));
     }
   }

@@ -5,6 +5,8 @@
 #ifndef KEYMEDIC_PLUGINS_SYSTEMS_WINDOWS_LICENSING_READ_H_
 #define KEYMEDIC_PLUGINS_SYSTEMS_WINDOWS_LICENSING_READ_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,9 @@ const std::vector<std::string>& ProductColumns();
 const std::vector<std::string>& ProductClientColumns();
 const std::vector<std::string>& ProductHostColumns();
 const std::vector<std::string>& ProductKeyColumns();
+
+// A number of things: 0xFFFFFFFF is how Windows says that it does not know.
+std::optional<int64_t> CountOf(std::optional<int64_t> number);
 
 std::string ChannelOfRow(const WmiRow& product);
 // The one that Windows itself is licensed by; null if there is none.

@@ -29,6 +29,9 @@ using Values = std::map<std::string, WmiValue>;
 class FakeWmi final : public Wmi {
  public:
   absl::StatusOr<std::vector<WmiRow>> Query(const WmiQuery& query) override {
+    if (const auto status = broken.find(query.class_name); status != broken.end()) {
+      return status->second;
+    }
     const auto found = classes.find(query.class_name);
     if (found == classes.end()) return absl::UnimplementedError("no such class on this Windows");
     std::vector<WmiRow> rows;
@@ -57,6 +60,7 @@ class FakeWmi final : public Wmi {
   }
 
   std::map<std::string, std::vector<Values>> classes;
+  std::map<std::string, absl::Status> broken;  // by class
   std::map<std::string, Hresult> refuse;
   std::vector<std::string> calls;
 };
@@ -174,6 +178,20 @@ TEST_F(WindowsLicensingTest, OfficeOfOldIsReadWhereItIs) {
   wmi_->classes["OfficeSoftwareProtectionProduct"] = {
       {{"ID", std::string("OFFICE")}, {"PartialProductKey", std::string("ABCDE")}}};
   EXPECT_EQ(licensing_->Licensing()->products(1).activation_id(), "office");
+  wmi_->broken = {{"OfficeSoftwareProtectionProduct", absl::UnavailableError("no provider")}};
+  EXPECT_EQ(licensing_->Licensing()->products_size(), 1) << "what is left of one that was removed";
+  wmi_->broken = {{"OfficeSoftwareProtectionProduct", absl::PermissionDeniedError("no")}};
+  EXPECT_TRUE(absl::IsPermissionDenied(licensing_->Licensing().status()));
+}
+
+TEST_F(WindowsLicensingTest, ACountThatWindowsDoesNotKnowIsNone) {
+  service_()["RemainingWindowsReArmCount"] = int64_t{0xFFFFFFFF};
+  product_()["RemainingAppReArmCount"] = int64_t{0xFFFFFFFF};
+  EXPECT_FALSE(licensing_->Licensing()->has_windows_rearms_left());
+  EXPECT_FALSE(licensing_->Licensing()->products(0).has_rearms_left());
+  MakeHost();
+  product_()["KeyManagementServiceTotalRequests"] = int64_t{0xFFFFFFFF};
+  EXPECT_FALSE(licensing_->Host()->has_total_requests());
 }
 
 TEST_F(WindowsLicensingTest, AWindowsWithoutTheClassesSaysSo) {

@@ -44,13 +44,15 @@ LicensingParts MakeParts(std::shared_ptr<ComThread> thread) {
 }  // namespace
 
 Systems MakeLocalSystems(const ResolverOptions& resolver) {
-  auto thread = std::make_shared<ComThread>();
+  // One that hangs does not take the other along.
+  const auto licensing = std::make_shared<ComThread>();
+  const auto firewall = std::make_shared<ComThread>();
   Systems systems;
   systems.machine = MakeWindowsMachine(
       [](const std::string& server) { return SntpOffset(server, kNtpPort, kNtpLimit); });
-  systems.licensing = MakeWindowsLicensing(MakeParts(thread));
+  systems.licensing = MakeWindowsLicensing(MakeParts(licensing));
   systems.events = MakeWindowsEventLog();
-  systems.firewall = MakeWindowsFirewall(thread, MakeWmi(thread, "ROOT\\StandardCimv2"));
+  systems.firewall = MakeWindowsFirewall(firewall, MakeWmi(firewall, "ROOT\\StandardCimv2"));
   systems.names = MakePortableNames(resolver);
   systems.services = MakeWindowsServices();
   systems.probe = MakePortableProbe(absl::Seconds(5), resolver);

@@ -94,9 +94,10 @@ std::vector<std::string> OwnAddresses() {
 // Of those that Windows knows already: a search for one that is not there takes long.
 std::optional<std::string> DomainController() {
   DOMAIN_CONTROLLER_INFOW* info = nullptr;
-  const DWORD result =
-      DsGetDcNameW(nullptr, nullptr, nullptr, nullptr,
-                   DS_BACKGROUND_ONLY | DS_TIMESERV_REQUIRED | DS_RETURN_DNS_NAME, &info);
+  const DWORD result = DsGetDcNameW(
+      nullptr, nullptr, nullptr, nullptr,
+      // A controller that asks itself is never wrong.
+      DS_AVOID_SELF | DS_BACKGROUND_ONLY | DS_TIMESERV_REQUIRED | DS_RETURN_DNS_NAME, &info);
   if (result != ERROR_SUCCESS || info == nullptr) return std::nullopt;
   std::string name = windows::Narrow(info->DomainControllerName);
   NetApiBufferFree(info);

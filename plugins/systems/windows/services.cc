@@ -4,21 +4,22 @@
 #include <windows.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "base/windows/wide.h"
 
 namespace keymedic::systems {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(25);
+using std::chrono::steady_clock;
+
+constexpr auto kPatience = std::chrono::seconds(25);
 constexpr auto kLook = std::chrono::milliseconds(100);
 
 struct CloseService {
@@ -64,42 +65,49 @@ absl::StatusOr<DWORD> StartTypeOf(SC_HANDLE service, absl::string_view name) {
   return config->dwStartType;
 }
 
-absl::Status WaitFor(SC_HANDLE service, DWORD wanted, absl::string_view name) {
-  const absl::Time end = absl::Now() + kPatience;
+// Looks until `look` says that it is done, or fails.
+absl::Status Await(absl::string_view name, absl::string_view what,
+                   const std::function<absl::StatusOr<bool>()>& look) {
+  const auto end = steady_clock::now() + kPatience;
   while (true) {
-    KM_ASSIGN_OR_RETURN(const DWORD state, StateOf(service, name));
-    if (state == wanted) return absl::OkStatus();
-    // It ran and is done, or gave up: nothing will change any more.
-    if (wanted == SERVICE_RUNNING && state == SERVICE_STOPPED) {
-      return absl::UnavailableError(absl::StrCat("the service '", name,
-                                                 "' stopped while it started; see the event log "
-                                                 "System"));
-    }
-    if (absl::Now() > end) {
-      return absl::DeadlineExceededError(absl::StrCat("the service '", name, "' did not ",
-                                                      wanted == SERVICE_RUNNING ? "start" : "stop",
-                                                      " within ", absl::FormatDuration(kPatience)));
+    KM_ASSIGN_OR_RETURN(const bool done, look());
+    if (done) return absl::OkStatus();
+    if (steady_clock::now() > end) {
+      return absl::DeadlineExceededError(absl::StrCat("the service '", name, "' did not ", what,
+                                                      " within ", kPatience.count(), " s"));
     }
     std::this_thread::sleep_for(kLook);
   }
 }
 
 absl::Status Stop(SC_HANDLE service, absl::string_view name) {
-  SERVICE_STATUS status{};
-  if (!ControlService(service, SERVICE_CONTROL_STOP, &status) &&
-      GetLastError() != ERROR_SERVICE_NOT_ACTIVE &&
-      // It stops already.
-      GetLastError() != ERROR_SERVICE_CANNOT_ACCEPT_CTRL) {
-    return Failed("stop", name);
-  }
-  return WaitFor(service, SERVICE_STOPPED, name);
+  return Await(name, "stop", [&]() -> absl::StatusOr<bool> {
+    KM_ASSIGN_OR_RETURN(const DWORD state, StateOf(service, name));
+    SERVICE_STATUS status{};
+    if (state == SERVICE_STOPPED) return true;
+    // One that is about to start takes no order; it is given again.
+    if (state != SERVICE_STOP_PENDING && !ControlService(service, SERVICE_CONTROL_STOP, &status) &&
+        GetLastError() != ERROR_SERVICE_NOT_ACTIVE &&
+        GetLastError() != ERROR_SERVICE_CANNOT_ACCEPT_CTRL) {
+      return Failed("stop", name);
+    }
+    return false;
+  });
 }
 
 absl::Status Start(SC_HANDLE service, absl::string_view name) {
   if (!StartServiceW(service, 0, nullptr) && GetLastError() != ERROR_SERVICE_ALREADY_RUNNING) {
     return Failed("start", name);
   }
-  return WaitFor(service, SERVICE_RUNNING, name);
+  return Await(name, "start", [&]() -> absl::StatusOr<bool> {
+    KM_ASSIGN_OR_RETURN(const DWORD state, StateOf(service, name));
+    // It ran and is done, or gave up: nothing will change any more.
+    if (state == SERVICE_STOPPED) {
+      return absl::UnavailableError(absl::StrCat(
+          "the service '", name, "' stopped while it started; see the event log System"));
+    }
+    return state == SERVICE_RUNNING;
+  });
 }
 
 class WindowsServices final : public Services {
@@ -140,8 +148,7 @@ class WindowsServices final : public Services {
       SetLastError(ERROR_SERVICE_DISABLED);
       return Failed("restart", name);
     }
-    KM_ASSIGN_OR_RETURN(const DWORD state, StateOf(service.get(), name));
-    if (state != SERVICE_STOPPED) KM_RETURN_IF_ERROR(Stop(service.get(), name));
+    KM_RETURN_IF_ERROR(Stop(service.get(), name));
     return Start(service.get(), name);
   }
 };

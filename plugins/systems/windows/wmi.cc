@@ -80,10 +80,11 @@ class WmiConnection final : public Wmi {
             what, limits_.call,
             [session, call, name_space = name_space_]() -> absl::StatusOr<WmiSession::CallResult> {
               if (const HRESULT opened = session->Open(name_space); FAILED(opened)) {
-                return WmiSession::CallResult{.hresult = opened, .service_answers = false};
+                return WmiSession::CallResult{.hresult = opened};
               }
               return session->Call(call);
-            }));
+            },
+            Late::kStillAtWork));
     return Judge(what, call, result);
   }
 

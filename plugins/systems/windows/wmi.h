@@ -4,7 +4,8 @@
 // an agent may start before WMI does.
 //
 // Threads: one at a time; what COM does happens on the ComThread, which several namespaces share.
-// Calls are bounded: 20 s for a query, 50 s for a method (Activate waits for the network).
+// Calls are bounded: 20 s for a query; 180 s for a method, since Activate tries several hosts and
+// waits 21 s for each that does not answer.
 // Errors: kDeadlineExceeded and kUnavailable if WMI does not answer, kPermissionDenied,
 // kUnimplemented if this Windows has no such namespace, class or method; each names what was asked
 // and what to do. What an HRESULT of a method means is decided in WhoFailed (wmi_value.h): refusals
@@ -23,7 +24,7 @@ namespace keymedic::systems {
 
 struct WmiLimits {
   absl::Duration query = absl::Seconds(20);
-  absl::Duration call = absl::Seconds(50);
+  absl::Duration call = absl::Seconds(180);
 };
 
 // `name_space`: "ROOT\\CIMV2".

@@ -2,6 +2,7 @@
 #include "plugins/systems/windows/wmi_session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -10,6 +11,7 @@
 namespace keymedic::systems {
 namespace {
 
+using std::chrono::steady_clock;
 using windows::Narrow;
 using windows::Wide;
 
@@ -134,11 +136,13 @@ WmiAnswer WmiSession::Run(const WmiQuery& query, absl::Duration limit) {
                                         context.get(), rows.Out());
   if (FAILED(result)) return failed(result);
   SetBlanket(rows.get());  // the rows come without it, too, where WMI is not told to be strict
+  const auto end = steady_clock::now() + absl::ToChronoMilliseconds(limit);
   while (true) {
     ComPtr<IWbemClassObject> object;
     ULONG count = 0;
-    result =
-        rows->Next(static_cast<long>(absl::ToInt64Milliseconds(limit)), 1, object.Out(), &count);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::max(end - steady_clock::now(), steady_clock::duration::zero()));
+    result = rows->Next(static_cast<long>(left.count()), 1, object.Out(), &count);
     if (FAILED(result) || result == WBEM_S_TIMEDOUT) return failed(result);
     if (count == 0) return answer;
     result = ReadRow(*object.get(), query, answer.rows.emplace_back());

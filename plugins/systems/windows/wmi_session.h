@@ -20,9 +20,7 @@ class WmiSession {
  public:
   // Nothing if it is open.
   HRESULT Open(const std::string& name_space);
-  void Close() { services_ = {}; }
 
-  // `limit` for each row.
   WmiAnswer Query(const WmiQuery& query, absl::Duration limit);
 
   struct CallResult {
@@ -31,7 +29,8 @@ class WmiSession {
     bool no_such_method = false;
     size_t takes = 0;  // arguments; meaningful if others were given
     bool wrong_arguments = false;
-    bool service_answers = true;  // after a failure that may have been the connection's
+    // After a failure of the method that may have been the connection's: the connection is well.
+    bool service_answers = false;
   };
   CallResult Call(const WmiCall& call);
 

@@ -102,6 +102,8 @@ FailureOf WhoFailed(uint32_t hresult) {
   if ((hresult & 0x80000000) == 0 || (hresult & 0xF0000000) == 0xC0000000) {
     return FailureOf::kService;
   }
+  // Of the same facility as WMI's own, but above them: SL_E_… as Windows 7 numbers them.
+  if ((hresult >> 16) == 0x8004 && (hresult & 0xFFFF) >= 0xD100) return FailureOf::kService;
   switch (hresult >> 16) {
     case 0x8000:  // E_FAIL and the like
     case 0x8001:  // RPC_E_…: COM lost the server

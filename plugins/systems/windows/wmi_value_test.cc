@@ -88,7 +88,8 @@ TEST_F(ColumnFallbackTest, AQueryThatIsInvalidForAnotherReasonStaysSo) {
 }
 
 TEST(WhoFailedTest, KnowsTheServicesRefusalsFromWmisOwn) {
-  for (const uint32_t refusal : {0xC004F069u, 0xC004F050u, 0xC0020017u, 0xC004D307u, 0u}) {
+  for (const uint32_t refusal :
+       {0xC004F069u, 0xC004F050u, 0xC0020017u, 0xC004D307u, 0x8004E101u, 0u}) {
     EXPECT_EQ(WhoFailed(refusal), FailureOf::kService) << std::hex << refusal;
   }
   for (const uint32_t of_wmi : {0x80041003u, 0x80070005u, 0x80010108u, 0x80004005u, 0x8007000Eu}) {

@@ -30,11 +30,10 @@ absl::StatusOr<uint64_t> NextId(systems::EventLog& log, const std::string& chann
   return id > after ? id : 0;
 }
 
-// A lab tells no number of records, but their ids have no gaps: the last one is looked for.
-absl::Status CountRecords(systems::EventLog& log, const std::string& channel, ChannelInfo& info) {
-  KM_ASSIGN_OR_RETURN(info.oldest, NextId(log, channel, 0));
-  if (info.oldest == 0) return absl::OkStatus();
-  uint64_t last = info.oldest;
+// A lab does not tell it, but ids have no gaps: it is looked for.
+absl::StatusOr<uint64_t> NewestId(systems::EventLog& log, const std::string& channel) {
+  KM_ASSIGN_OR_RETURN(uint64_t last, NextId(log, channel, 0));
+  if (last == 0) return last;
   uint64_t step = 1;
   while (true) {
     KM_ASSIGN_OR_RETURN(const uint64_t behind, NextId(log, channel, last + step - 1));
@@ -42,8 +41,7 @@ absl::Status CountRecords(systems::EventLog& log, const std::string& channel, Ch
     if (behind != 0) last = behind;
     step = behind != 0 ? step * 2 : std::max<uint64_t>(step / 4, 1);
   }
-  info.records = last - info.oldest + 1;
-  return absl::OkStatus();
+  return last;
 }
 
 void Shorten(std::string& text) {
@@ -74,7 +72,9 @@ DWORD ReadChannelInfo(const std::string& channel, ChannelInfo& info) {
         info.full = host->log_full();
       }
     }
-    return CountRecords(*machine.events, channel, info);
+    const auto newest = NewestId(*machine.events, channel);
+    if (newest.ok()) info.newest = *newest;
+    return newest.status();
   }));
 }
 

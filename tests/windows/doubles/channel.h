@@ -19,8 +19,7 @@
 namespace keymedic::doubles {
 
 struct ChannelInfo {
-  uint64_t records = 0;
-  uint64_t oldest = 0;  // record id
+  uint64_t newest = 0;  // record id; 0: there is none
   uint64_t max_bytes = 0;
   bool full = false;  // does not overwrite, and drops what comes
 };

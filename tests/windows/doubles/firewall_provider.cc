@@ -60,11 +60,19 @@ ClassPtr PortFilterClass() {
                                                     {.name = "IcmpType", .type = kTexts}});
 }
 
+ClassPtr AddressFilterClass() {
+  constexpr CIMTYPE kTexts = CIM_STRING | CIM_FLAG_ARRAY;
+  return SimpleClass("MSFT_NetAddressFilter", {{.name = "InstanceID", .key = true},
+                                               {.name = "LocalAddress", .type = kTexts},
+                                               {.name = "RemoteAddress", .type = kTexts}});
+}
+
 ClassPtr ProfileClass() {
   return SimpleClass("MSFT_NetFirewallProfile",
                      {{.name = "InstanceID", .key = true},
                       {.name = "Name"},
                       {.name = "Enabled", .type = CIM_UINT16},
+                      {.name = "AllowLocalFirewallRules", .type = CIM_UINT16},
                       {.name = "DefaultInboundAction", .type = CIM_UINT16},
                       {.name = "DefaultOutboundAction", .type = CIM_UINT16}});
 }
@@ -137,6 +145,14 @@ constexpr Other kOthers[] = {
     {"WINRM-HTTP-In-TCP", "@FirewallAPI.dll,-30253", "TCP", "5985", kInbound, false},
 };
 
+// Of the fault "firewall=block": rules that a lab does not have.
+struct Block {
+  const char *id, *remote;
+};
+constexpr Block kBlocks[] = {{"{4F000000-0000-4000-8000-000000000001}", "Any"},
+                             {"{4F000000-0000-4000-8000-000000000002}", "203.0.113.0/24"}};
+bool Blocks() { return FaultValue("firewall") == "block"; }
+
 HRESULT Read(const std::function<void(const v1::FirewallSection&)>& use) {
   v1::FirewallSection section;
   const absl::Status status = WithLabMachine([&](systems::Systems& machine) {
@@ -165,6 +181,11 @@ HRESULT RuleRows(std::vector<Values>& rows) {
       row["Direction"] = other.direction;
       rows.push_back(std::move(row));
     }
+    for (const Block& block : kBlocks) {
+      if (!Blocks()) continue;
+      rows.push_back(RuleRow(block.id, "Block KMS"));
+      rows.back()["Action"] = kBlock;
+    }
   });
 }
 
@@ -178,7 +199,20 @@ HRESULT FilterRows(std::vector<Values>& rows) {
     }
     for (const Other& other : kOthers)
       rows.push_back(FilterRow(other.id, other.protocol, {other.port}));
+    for (const Block& block : kBlocks)
+      if (Blocks()) rows.push_back(FilterRow(block.id, "TCP", {absl::StrCat(kKmsPort)}));
   });
+}
+
+HRESULT AddressRows(std::vector<Values>& rows) {
+  for (const Block& block : kBlocks) {
+    if (!Blocks()) continue;
+    Values& row = rows.emplace_back();
+    row["InstanceID"] = std::string(block.id);
+    row["LocalAddress"] = std::vector<std::string>{"Any"};
+    row["RemoteAddress"] = std::vector<std::string>{block.remote};
+  }
+  return WBEM_S_NO_ERROR;
 }
 
 HRESULT ProfileRows(std::vector<Values>& rows) {
@@ -188,6 +222,8 @@ HRESULT ProfileRows(std::vector<Values>& rows) {
       row["InstanceID"] = absl::StrCat("MSFT|FW|FirewallProfile|", profile.name);
       row["Name"] = std::string(profile.name);
       row["Enabled"] = int64_t{section.enabled() ? 1 : 0};
+      // Not configured, unless group policy says no.
+      row["AllowLocalFirewallRules"] = int64_t{FaultValue("firewall") == "policy" ? 0 : 2};
       row["DefaultInboundAction"] = int64_t{4};
       row["DefaultOutboundAction"] = int64_t{2};
     }
@@ -231,6 +267,7 @@ bool IsAddedRule(const std::string& id) { return absl::StartsWith(id, "KeyMedic-
 std::vector<Provider> MakeFirewallProviders() {
   return {{.definition = RuleClass(), .rows = RuleRows, .call = CallRule},
           {.definition = PortFilterClass(), .rows = FilterRows},
+          {.definition = AddressFilterClass(), .rows = AddressRows},
           {.definition = ProfileClass(), .rows = ProfileRows},
           {.definition = ConnectionClass(), .rows = ConnectionRows}};
 }

@@ -31,6 +31,7 @@ struct OpenLog : Thing {
 struct Results : Thing {
   std::string channel;
   uint64_t after = 0;
+  bool newest_first = false;
 };
 struct Bookmark : Thing {
   uint64_t record_id = 0;
@@ -122,10 +123,6 @@ BOOL WINAPI EvtGetLogInfo(EVT_HANDLE handle, EVT_LOG_PROPERTY_ID property, DWORD
   const DWORD error = ReadChannelInfo(log->channel, info);
   if (error != ERROR_SUCCESS) return Fail(error);
   switch (property) {
-    case EvtLogNumberOfLogRecords:
-      return GiveValue(Number(info.records), size, buffer, used);
-    case EvtLogOldestRecordNumber:
-      return GiveValue(Number(info.oldest), size, buffer, used);
     case EvtLogFull:
       return GiveValue(Flag(info.full), size, buffer, used);
     default:
@@ -140,6 +137,7 @@ EVT_HANDLE WINAPI EvtQuery(EVT_HANDLE, LPCWSTR path, LPCWSTR query, DWORD flags)
     return NoHandle(ERROR_EVT_INVALID_QUERY);
   auto results = std::make_unique<Results>();
   results->channel = Narrow(path);
+  results->newest_first = (flags & EvtQueryReverseDirection) != 0;
   std::vector<keymedic::v1::EventRecord> first;
   const DWORD error = ReadChannel(results->channel, 0, 1, first);
   return error == ERROR_SUCCESS ? Give(std::move(results)) : NoHandle(error);
@@ -158,8 +156,14 @@ BOOL WINAPI EvtSeek(EVT_HANDLE handle, LONGLONG position, EVT_HANDLE mark, DWORD
   auto* results = As<Results>(handle);
   const auto* bookmark = As<Bookmark>(mark);
   if (results == nullptr || bookmark == nullptr) return Fail(ERROR_INVALID_HANDLE);
-  if ((flags & EvtSeekOriginMask) != EvtSeekRelativeToBookmark || position < 0 || position > 1)
+  if (flags != (EvtSeekRelativeToBookmark | EvtSeekStrict) || position < 0 || position > 1 ||
+      results->newest_first) {
     return Fail(ERROR_NOT_SUPPORTED);
+  }
+  std::vector<keymedic::v1::EventRecord> marked;
+  const DWORD error = ReadChannel(results->channel, bookmark->record_id - 1, 1, marked);
+  if (error != ERROR_SUCCESS) return Fail(error);
+  if (marked.empty() || marked[0].record_id() != bookmark->record_id) return Fail(ERROR_NOT_FOUND);
   results->after = bookmark->record_id - (position == 0 ? 1 : 0);
   return TRUE;
 }
@@ -169,6 +173,15 @@ BOOL WINAPI EvtNext(EVT_HANDLE handle, DWORD size, EVT_HANDLE* events, DWORD, DW
   auto* results = As<Results>(handle);
   if (results == nullptr) return Fail(ERROR_INVALID_HANDLE);
   *returned = 0;
+  if (results->newest_first) {
+    // Who asks for the newest asks for one.
+    if (size != 1 || results->after != 0) return Fail(ERROR_NOT_SUPPORTED);
+    ChannelInfo info;
+    const DWORD error = ReadChannelInfo(results->channel, info);
+    if (error != ERROR_SUCCESS) return Fail(error);
+    if (info.newest == 0) return Fail(ERROR_NO_MORE_ITEMS);
+    results->after = info.newest - 1;
+  }
   std::vector<keymedic::v1::EventRecord> read;
   const DWORD error = ReadChannel(results->channel, results->after, size, read);
   if (error != ERROR_SUCCESS) return Fail(error);
