@@ -62,7 +62,7 @@ class EndToEnd(unittest.TestCase):
         machine, controller = world.windows["pc-001"], world.controller
         agent = machine.processes("keymedic-agent.exe")
         for fault, code, said in [
-            ("access-denied", "AGENT_STATE_UNREADABLE", "0x80070005"),
+            ("access-denied", "AGENT_STATE_UNREADABLE", "0x80041003"),
             ("no-class", "AGENT_STATE_UNREADABLE", "SoftwareLicensingService"),
             ("no-answer", "AGENT_STATE_UNREADABLE", "SoftwareLicensing"),
             ("unknown-status", "CLIENT_KEY_NOT_GVLK", ""),

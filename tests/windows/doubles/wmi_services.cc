@@ -42,6 +42,7 @@ class Services final : public ComObject<IWbemServices, IClientSecurity> {
     if (!absl::EqualsIgnoreCase(FromBstr(language), "WQL"))
       return static_cast<HRESULT>(WBEM_E_INVALID_QUERY_TYPE);
     if (HasFault("hang")) Sleep(INFINITE);
+    if (HasFault("access-denied")) return static_cast<HRESULT>(WBEM_E_ACCESS_DENIED);
     Query query;
     if (!ParseQuery(FromBstr(text), query)) return static_cast<HRESULT>(WBEM_E_INVALID_QUERY);
     std::vector<ObjectParts> rows;
