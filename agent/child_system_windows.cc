@@ -25,6 +25,8 @@ using windows::Wide;
 using windows::Win32Error;
 
 constexpr DWORD kPipeBytes = 64 << 10;
+// Itself, and one tool of Windows that has no API (w32tm.exe).
+constexpr DWORD kMostProcesses = 2;
 constexpr DWORD kLastWordsMs = 1000;  // for what a dead child wrote to come through
 
 // Our end of a pipe to the child, for one transfer at a time. Only named pipes can be waited for.
@@ -132,7 +134,7 @@ absl::StatusOr<Handle> MakeJob(uint64_t memory_limit_mb) {
   limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE |
                                             JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION |
                                             JOB_OBJECT_LIMIT_ACTIVE_PROCESS;
-  limits.BasicLimitInformation.ActiveProcessLimit = 1;
+  limits.BasicLimitInformation.ActiveProcessLimit = kMostProcesses;
   if (memory_limit_mb != 0) {
     limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_PROCESS_MEMORY;
     limits.ProcessMemoryLimit = memory_limit_mb << 20;
@@ -223,7 +225,7 @@ absl::Status WindowsChild::Create(const std::vector<std::string>& arguments,
   startup.StartupInfo.hStdOutput = streams[1];
   startup.StartupInfo.hStdError = streams[2];
   startup.lpAttributeList = inherited.get();
-  // Without a console: none is needed, and its process would count against the job's limit.
+  // Without a console: none is needed, and its process would count against kMostProcesses.
   constexpr DWORD kFlags = DETACHED_PROCESS | CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT;
   PROCESS_INFORMATION made{};
   std::wstring line = Wide(WindowsCommandLine(arguments));

@@ -120,7 +120,8 @@ absl::StatusOr<DWORD> RunW32tm() {
   std::wstring line = L"\"" + program + L"\" /resync /rediscover";
   STARTUPINFOW startup{.cb = sizeof(startup)};
   PROCESS_INFORMATION process{};
-  if (!CreateProcessW(program.c_str(), line.data(), nullptr, nullptr, FALSE, CREATE_NO_WINDOW,
+  // Without a console, whose process would count in the job of the plugin host.
+  if (!CreateProcessW(program.c_str(), line.data(), nullptr, nullptr, FALSE, DETACHED_PROCESS,
                       nullptr, system, &startup, &process)) {
     return windows::Win32Error("start w32tm.exe", GetLastError());
   }
