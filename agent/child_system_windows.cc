@@ -27,7 +27,8 @@ using windows::Win32Error;
 constexpr DWORD kPipeBytes = 64 << 10;
 // Itself, and one tool of Windows that has no API (w32tm.exe).
 constexpr DWORD kMostProcesses = 2;
-constexpr DWORD kLastWordsMs = 1000;  // for what a dead child wrote to come through
+constexpr DWORD kLastBreathMs = 10'000;  // a driver may keep one that was ended
+constexpr DWORD kLastWordsMs = 1000;     // for what a dead child wrote to come through
 
 // Our end of a pipe to the child, for one transfer at a time. Only named pipes can be waited for.
 class Pipe {
@@ -190,7 +191,7 @@ class WindowsChild final : public ChildSystem {
   void Kill() override {
     killed_ = true;
     if (!TerminateJobObject(job_.get(), 1)) TerminateProcess(process_.get(), 1);
-    WaitForSingleObject(process_.get(), INFINITE);
+    WaitForSingleObject(process_.get(), kLastBreathMs);
   }
   ChildEnd HowItEnded(std::string& errors) override;
 

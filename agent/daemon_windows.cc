@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
@@ -49,7 +50,8 @@ EventDaemon* the_daemon = nullptr;
 
 BOOL WINAPI OnConsole(DWORD) {
   the_daemon->Stop();
-  Sleep(kPatienceSeconds * 1000);  // the process ends when this returns, or main does
+  Sleep(kPatienceSeconds * 1000);  // main ends meanwhile
+  TerminateProcess(GetCurrentProcess(), 1);
   return TRUE;
 }
 
@@ -186,7 +188,9 @@ void SetUpProcess() {
   SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
   // No DLL from the folder that somebody happens to be in.
   SetDllDirectoryW(L"");
+  static const UINT before = GetConsoleOutputCP();
   SetConsoleOutputCP(CP_UTF8);
+  std::atexit([] { SetConsoleOutputCP(before); });
   _setmode(_fileno(stdout), _O_BINARY);  // a bundle is no text
 }
 

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/daemon.h"
@@ -24,6 +27,7 @@
 #include "base/log.h"
 #include "base/program_arguments.h"
 #include "base/random.h"
+#include "base/rights.h"
 #include "base/sqlite.h"
 #include "base/status_macros.h"
 
@@ -51,6 +55,14 @@ struct Arguments {
 absl::StatusOr<Config> MakeConfig(const Arguments& args) {
   Config config;
   const std::string file = args.config.empty() ? DefaultConfigFile() : args.config;
+  // Nobody gave it: then nobody else may have put it there. It names programs that run with the
+  // agent's rights.
+  std::error_code ignored;
+  if (args.config.empty() && std::filesystem::exists(NativePath(file), ignored)) {
+    const std::string folder = NativePath(file).parent_path().string();
+    KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(folder, /*folder=*/true));
+    KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(file, /*folder=*/false));
+  }
   auto text = ReadFile(file, 1 << 20);
   if (text.ok()) {
     KM_RETURN_IF_ERROR(ParseConfig(file, *text, config));
@@ -82,7 +94,13 @@ absl::StatusOr<Config> MakeConfig(const Arguments& args) {
 absl::StatusOr<std::string> ReadToken(const Arguments& args) {
   std::string token = args.token;
   if (token.empty() && !args.token_file.empty()) {
-    KM_ASSIGN_OR_RETURN(token, ReadFile(args.token_file, 4096));
+    KM_ASSIGN_OR_RETURN(const std::string text, ReadFile(args.token_file, 4096));
+    // What Windows PowerShell writes where nothing else is said.
+    if (absl::StartsWith(text, "\xFF\xFE")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(args.token_file, " is UTF-16; write it with: Set-Content -Encoding ascii"));
+    }
+    token = std::string(absl::StripPrefix(text, "\xEF\xBB\xBF"));
   } else if (const char* from_environment = std::getenv("KEYMEDIC_TOKEN");
              token.empty() && from_environment != nullptr) {
     token = from_environment;

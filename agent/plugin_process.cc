@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/frames.h"
 #include "base/log.h"
+#include "base/rights.h"
 #include "base/status_macros.h"
 #include "keymedic/v1/plugin.pb.h"
 
@@ -276,6 +277,7 @@ absl::StatusOr<std::unique_ptr<PluginRunner>> MakePluginProcess(const PluginProc
         absl::StrCat("no program ", options.program,
                      ": install keymedic-plugin-host, or give its path as plugin_host"));
   }
+  KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(options.program, /*folder=*/false));
   return std::make_unique<PluginProcess>(options, clock);
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <windows.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "agent/daemon.h"
 #include "agent/service_name.h"
@@ -49,6 +52,17 @@ class Settings {
   std::string failures_;
 };
 
+// Once is enough: from then on it is as an administrator wants it.
+bool IsSetUp(SC_HANDLE service) {
+  DWORD needed = 0;
+  std::vector<uint64_t> buffer(1024);
+  auto* const recovery = reinterpret_cast<SERVICE_FAILURE_ACTIONSW*>(buffer.data());
+  return QueryServiceConfig2W(service, SERVICE_CONFIG_FAILURE_ACTIONS,
+                              reinterpret_cast<BYTE*>(buffer.data()),
+                              static_cast<DWORD>(buffer.size() * sizeof(buffer[0])), &needed) &&
+         recovery->cActions > 0;
+}
+
 void SetRecovery(Settings& settings) {
   SC_ACTION actions[] = {
       {SC_ACTION_RESTART, 5'000}, {SC_ACTION_RESTART, 30'000}, {SC_ACTION_RESTART, 300'000}};
@@ -70,12 +84,13 @@ absl::Status ConfigureService() {
     return windows::Win32Error("cannot ask the service control manager", GetLastError());
   }
   // To have it started again one needs the right to start it.
-  const ServiceHandle service(
-      OpenServiceW(manager.get(), kServiceName, SERVICE_CHANGE_CONFIG | SERVICE_START));
+  const ServiceHandle service(OpenServiceW(
+      manager.get(), kServiceName, SERVICE_QUERY_CONFIG | SERVICE_CHANGE_CONFIG | SERVICE_START));
   if (service.get() == nullptr) {
     return windows::Win32Error(
         absl::StrCat("cannot open the service ", windows::Narrow(kServiceName)), GetLastError());
   }
+  if (IsSetUp(service.get())) return absl::OkStatus();
   Settings settings(service.get());
   SetRecovery(settings);
   settings.Set("delayed start", SERVICE_CONFIG_DELAYED_AUTO_START_INFO,

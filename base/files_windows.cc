@@ -90,6 +90,29 @@ absl::Status CreateNewFile(const std::string& path) {
   return file ? absl::OkStatus() : FileError("cannot create", path, GetLastError());
 }
 
+namespace {
+
+// Virus scanners and backup programs open what is new, and let go of it soon.
+bool MoveOver(const std::wstring& from, const std::wstring& to) {
+  constexpr int kTries = 20;
+  constexpr DWORD kPauseMs = 50;
+  for (int tries = 1;; ++tries) {
+    if (MoveFileExW(from.c_str(), to.c_str(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) {
+      return true;
+    }
+    const DWORD error = GetLastError();
+    const bool may_pass = error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION ||
+                          error == ERROR_LOCK_VIOLATION;
+    if (!may_pass || tries == kTries) {
+      SetLastError(error);
+      return false;
+    }
+    Sleep(kPauseMs);
+  }
+}
+
+}  // namespace
+
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, int mode) {
   const std::string temporary = absl::StrCat(path, ".tmp.", GetCurrentProcessId());
   // One that is left of an earlier try would keep the access that it was made with.
@@ -102,8 +125,7 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   if (file == INVALID_HANDLE_VALUE) return FileError("cannot create", temporary, GetLastError());
   absl::Status status = WriteAll(file, content, temporary);
   CloseHandle(file);
-  if (status.ok() && !MoveFileExW(WidePath(temporary).c_str(), WidePath(path).c_str(),
-                                  MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) {
+  if (status.ok() && !MoveOver(WidePath(temporary), WidePath(path))) {
     status = FileError("cannot rename over", path, GetLastError());
   }
   if (!status.ok()) DeleteFileW(WidePath(temporary).c_str());

@@ -173,10 +173,7 @@ absl::Status ProtectDirectory(const std::string& path) {
   KM_RETURN_IF_ERROR(CheckKind(path, folder.get(), /*folder=*/true));
   KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path, folder.get()));
   KM_RETURN_IF_ERROR(CheckOwner(path, rights));
-  const windows::PrivateAccess access;
-  if (const DWORD error = access.ApplyTo(folder.get()); error != ERROR_SUCCESS) {
-    return Win32Error(absl::StrCat(path, ": cannot be closed to others"), error);
-  }
+  // Nothing is changed where anything in it is somebody else's.
   std::error_code error;
   for (std::filesystem::directory_iterator it(NativePath(path), error), end; !error && it != end;
        it.increment(error)) {
@@ -188,6 +185,10 @@ absl::Status ProtectDirectory(const std::string& path) {
     KM_RETURN_IF_ERROR(CheckOwner(inside, its));
   }
   if (error) return absl::UnavailableError(absl::StrCat(path, ": ", error.message()));
+  const windows::PrivateAccess access;
+  if (const DWORD failed = access.ApplyTo(folder.get()); failed != ERROR_SUCCESS) {
+    return Win32Error(absl::StrCat(path, ": cannot be closed to others"), failed);
+  }
   return absl::OkStatus();
 }
 

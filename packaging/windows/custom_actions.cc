@@ -76,11 +76,17 @@ std::string DataFolder() {
 }
 std::string EnrolmentPath() { return agent::DefaultStateDir() + "\\enroll.toml"; }
 
+// A repair may be begun by anybody, and changes no settings. An upgrade is an installation.
+absl::StatusOr<InstallSettings> Given(const Session& session) {
+  if (!session.Property(L"Installed").empty()) return InstallSettings();
+  return CheckSettings({session.Property(L"KEYMEDIC_CONTROLLER"),
+                        session.Property(L"KEYMEDIC_TOKEN"), session.Property(L"KEYMEDIC_GROUP"),
+                        session.Property(L"KEYMEDIC_NAME")});
+}
+
 absl::Status Read(const Session& session) {
-  KM_ASSIGN_OR_RETURN(
-      const InstallSettings settings,
-      CheckSettings({session.Property(L"KEYMEDIC_CONTROLLER"), session.Property(L"KEYMEDIC_TOKEN"),
-                     session.Property(L"KEYMEDIC_GROUP"), session.Property(L"KEYMEDIC_NAME")}));
+  KM_ASSIGN_OR_RETURN(InstallSettings settings, Given(session));
+  settings.mark = UniqueMark();
   // Each of the two gets the property of its name as its CustomActionData.
   session.SetProperty(L"WriteSettings", Pack(settings));
   session.SetProperty(L"UndoSettings", Pack(settings));
@@ -108,7 +114,11 @@ absl::Status Write(const Session& session, const InstallSettings& settings) {
   KM_RETURN_IF_ERROR(ProtectDirectory(agent::DefaultStateDir()));
   KM_RETURN_IF_ERROR(WriteAgentFile(session, AgentFile(settings)));
   const std::string enrolment = EnrolmentFile(settings);
-  return enrolment.empty() ? absl::OkStatus() : WriteFileAtomically(EnrolmentPath(), enrolment);
+  if (enrolment.empty()) return absl::OkStatus();
+  const auto found = ReadFile(EnrolmentPath());
+  // The same as an earlier installation left: if this one fails, that stays.
+  if (found.ok() && DifferOnlyInMark(*found, enrolment)) return absl::OkStatus();
+  return WriteFileAtomically(EnrolmentPath(), enrolment);
 }
 
 absl::Status Undo(const InstallSettings& settings) {

@@ -91,7 +91,19 @@ std::string Quoted(absl::string_view text) {
   return out + "\"";
 }
 
+std::string FirstLine(const InstallSettings& settings) {
+  return absl::StrCat("# Made by the installer (", settings.mark, ").\n");
+}
+
 }  // namespace
+
+bool DifferOnlyInMark(absl::string_view one, absl::string_view other) {
+  const auto rest = [](absl::string_view text) {
+    const size_t end = text.find('\n');
+    return end == absl::string_view::npos ? absl::string_view() : text.substr(end);
+  };
+  return !rest(one).empty() && rest(one) == rest(other);
+}
 
 absl::StatusOr<InstallSettings> CheckSettings(const InstallSettings& given) {
   InstallSettings settings{Stripped(given.controller), Stripped(given.token), Stripped(given.group),
@@ -115,24 +127,24 @@ absl::StatusOr<InstallSettings> CheckSettings(const InstallSettings& given) {
 
 std::string Pack(const InstallSettings& settings) {
   return absl::StrCat(settings.controller, "\t", settings.token, "\t", settings.group, "\t",
-                      settings.name);
+                      settings.name, "\t", settings.mark);
 }
 
 InstallSettings Unpack(absl::string_view packed) {
   std::vector<std::string> parts = absl::StrSplit(packed, '\t');
-  parts.resize(4);
-  return {parts[0], parts[1], parts[2], parts[3]};
+  parts.resize(5);
+  return {parts[0], parts[1], parts[2], parts[3], parts[4]};
 }
 
 std::string EnrolmentFile(const InstallSettings& settings) {
   if (settings.token.empty()) return "";
-  return absl::StrCat("controller = ", Quoted(settings.controller),
+  return absl::StrCat(FirstLine(settings), "controller = ", Quoted(settings.controller),
                       "\ntoken = ", Quoted(settings.token), "\n");
 }
 
 std::string AgentFile(const InstallSettings& settings) {
   if (settings.name.empty() && settings.group.empty()) return "";
-  std::string text = "# Made by the installer, which leaves it alone from now on.\n";
+  std::string text = FirstLine(settings);
   if (!settings.name.empty()) absl::StrAppend(&text, "name = ", Quoted(settings.name), "\n");
   if (!settings.group.empty()) {
     absl::StrAppend(&text, "\n[labels]\ngroup = ", Quoted(settings.group), "\n");

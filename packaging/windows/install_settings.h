@@ -21,6 +21,9 @@ struct InstallSettings {
   std::string token;       // KEYMEDIC_TOKEN
   std::string group;       // KEYMEDIC_GROUP: the label `group`
   std::string name;        // KEYMEDIC_NAME
+  // Of this run of the installer, in the first line of each file that it writes: what it undoes is
+  // its own, and not the same text of an earlier one.
+  std::string mark = {};
 };
 
 // Without blanks around, the controller with its port. kInvalidArgument names the property and what
@@ -34,6 +37,7 @@ InstallSettings Unpack(absl::string_view packed);
 // What the files hold; empty: there is nothing to write.
 std::string EnrolmentFile(const InstallSettings& settings);
 std::string AgentFile(const InstallSettings& settings);
+bool DifferOnlyInMark(absl::string_view one, absl::string_view other);
 
 }  // namespace keymedic::installer
 

@@ -71,12 +71,23 @@ TEST(InstallSettings, TravelUnchanged) {
 
 TEST(InstallSettings, BecomeFilesForTheAgent) {
   const InstallSettings settings{"host:1", kToken, "Büro \"West\" \\ 3", "pc-017"};
-  EXPECT_EQ(EnrolmentFile(settings), "controller = \"host:1\"\ntoken = \"km1.abc.0123\"\n");
+  EXPECT_THAT(EnrolmentFile(settings),
+              HasSubstr("\ncontroller = \"host:1\"\ntoken = \"km1.abc.0123\"\n"));
   EXPECT_THAT(AgentFile(settings),
               HasSubstr("name = \"pc-017\"\n\n[labels]\ngroup = \"Büro \\\"West\\\" \\\\ 3\"\n"));
   EXPECT_THAT(AgentFile(settings), Not(HasSubstr("km1")));
   EXPECT_EQ(EnrolmentFile({"", "", "berlin", ""}), "");
   EXPECT_EQ(AgentFile({"host:1", kToken, "", ""}), "");
+}
+
+TEST(InstallSettings, EachRunKnowsItsOwnFiles) {
+  const std::string one = EnrolmentFile({"host:1", kToken, "", "", "run-1"});
+  const std::string again = EnrolmentFile({"host:1", kToken, "", "", "run-2"});
+  EXPECT_NE(one, again);
+  EXPECT_TRUE(DifferOnlyInMark(one, again));
+  EXPECT_FALSE(DifferOnlyInMark(one, EnrolmentFile({"host:2", kToken, "", "", "run-1"})));
+  EXPECT_FALSE(DifferOnlyInMark("", ""));
+  EXPECT_EQ(Unpack(Pack({"host:1", kToken, "", "", "run-1"})).mark, "run-1");
 }
 
 }  // namespace

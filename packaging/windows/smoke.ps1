@@ -167,7 +167,7 @@ function Test-Licensing {
 function Invoke-FirewallQuery([string] $Query, [bool] $Active) {
     $options = New-Object Microsoft.Management.Infrastructure.Options.CimOperationOptions
     if ($Active) { $options.SetCustomOption('PolicyStore', 'ActiveStore', $false) }
-    $session = [Microsoft.Management.Infrastructure.CimSession]::Create($null)
+    $session = [Microsoft.Management.Infrastructure.CimSession]::Create([NullString]::Value)
     try { return , @($session.QueryInstances('root\StandardCimv2', 'WQL', $Query, $options)) } finally { $session.Dispose() }
 }
 

@@ -16,6 +16,7 @@ namespace keymedic::installer {
 namespace {
 
 using windows::Narrow;
+using windows::Wide;
 using windows::WidePath;
 using windows::Win32Error;
 
@@ -33,17 +34,24 @@ class Remover {
     if (folder ? RemoveDirectoryW(path.c_str()) : DeleteFileW(path.c_str())) return;
     const DWORD error = GetLastError();
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return;
-    MoveFileExW(path.c_str(), nullptr, MOVEFILE_DELAY_UNTIL_REBOOT);
+    const bool later = LeaveToNextStart(path);
     if (result_.ok()) {
-      result_ = Win32Error(absl::StrCat(Narrow(path),
-                                        ": cannot be removed now and is left to the next start "
-                                        "of Windows, with what else is in use"),
+      result_ = Win32Error(absl::StrCat(Narrow(path), ": cannot be removed now",
+                                        later ? " and is left to the next start of Windows, with "
+                                                "what else is in use"
+                                              : "; remove it by hand"),
                            error);
     }
   }
   const absl::Status& result() const { return result_; }
 
  private:
+  // Under another name, so that what a new installation puts there meanwhile is not removed.
+  static bool LeaveToNextStart(const std::wstring& path) {
+    const std::wstring gone = path + Wide(absl::StrCat(".", UniqueMark(), ".gone"));
+    return MoveFileExW(path.c_str(), gone.c_str(), 0) &&
+           MoveFileExW(gone.c_str(), nullptr, MOVEFILE_DELAY_UNTIL_REBOOT);
+  }
   void RemoveContent(const std::wstring& folder) {
     WIN32_FIND_DATAW found;
     const HANDLE search = FindFirstFileW((folder + L"\\*").c_str(), &found);
@@ -61,6 +69,15 @@ class Remover {
 };
 
 }  // namespace
+
+std::string UniqueMark() {
+  FILETIME now;
+  LARGE_INTEGER ticks;
+  GetSystemTimeAsFileTime(&now);
+  QueryPerformanceCounter(&ticks);
+  return absl::StrCat(absl::Hex(now.dwHighDateTime), absl::Hex(now.dwLowDateTime), "-",
+                      absl::Hex(ticks.QuadPart), "-", GetCurrentProcessId());
+}
 
 absl::Status RemoveIfItHolds(const std::string& path, absl::string_view content) {
   const auto found = ReadFile(path, kMaxBytes);

@@ -14,6 +14,9 @@
 
 namespace keymedic::installer {
 
+// No two of a machine are the same; no secret.
+std::string UniqueMark();
+
 // Removes the file if it holds exactly this.
 absl::Status RemoveIfItHolds(const std::string& path, absl::string_view content);
 

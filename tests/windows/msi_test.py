@@ -141,6 +141,17 @@ class Database(unittest.TestCase):
         for row in table(OPTIONS.msi, "Component"):
             self.assertTrue(int(row["Attributes"]) & 256, row["Component"])
 
+    def test_an_upgrade_keeps_the_service(self):
+        [condition] = [
+            row["Condition"] for row in table(OPTIONS.msi, "InstallExecuteSequence")
+            if row["Action"] == "DeleteServices"
+        ]
+        self.assertIn("NOT UPGRADINGPRODUCTCODE", condition)
+
+    def test_without_its_service_it_is_not_installed(self):
+        [service] = table(OPTIONS.msi, "ServiceInstall")
+        self.assertTrue(int(service["ErrorControl"]) & 0x8000)
+
     def test_can_be_repaired(self):
         self.assertNotIn("ARPNOREPAIR", self.properties)
         self.assertEqual(self.properties["ALLUSERS"], "1")
@@ -226,8 +237,8 @@ class Installation(unittest.TestCase):
              "TypesSupported": "0x7"},
         )
         self.assertEqual(
-            (self.data / "agent/enroll.toml").read_text(encoding="utf-8"),
-            f'controller = "{CONTROLLER}"\ntoken = "{TOKEN}"\n',
+            (self.data / "agent/enroll.toml").read_text(encoding="utf-8").splitlines()[1:],
+            [f'controller = "{CONTROLLER}"', f'token = "{TOKEN}"'],
         )
         self.assertEqual((self.data / "agent/enroll.toml").stat().st_mode & 0o007, 0)
         config = (self.data / "agent.toml").read_text(encoding="utf-8")
@@ -276,6 +287,15 @@ class Installation(unittest.TestCase):
 
         self.assertEqual(self.msiexec("/i", OPTIONS.msi), FAILED, "an older version was installed")
         self.assert_runs()
+
+    def test_a_repair_takes_no_settings(self):
+        self.install()
+        self.assertEqual(
+            self.msiexec("/i", OPTIONS.msi, "REINSTALL=ALL", "REINSTALLMODE=vomus",
+                         f"KEYMEDIC_CONTROLLER={CONTROLLER}", f"KEYMEDIC_TOKEN={TOKEN}", "KEYMEDIC_NAME=evil"), 0)
+        self.assert_runs()
+        self.assertFalse((self.data / "agent/enroll.toml").exists())
+        self.assertFalse((self.data / "agent.toml").exists())
 
     def test_a_removal_keeps_the_state(self):
         self.install_enrolling()
