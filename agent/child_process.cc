@@ -25,7 +25,7 @@ constexpr size_t kMaxLineBytes = 300;
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
     const std::vector<std::string>& arguments, uint64_t memory_limit_mb) {
   KM_ASSIGN_OR_RETURN(auto system, ChildSystem::Start(arguments, memory_limit_mb));
-  return std::unique_ptr<ChildProcess>(new ChildProcess(std::move(system)));
+  return std::make_unique<ChildProcess>(std::move(system));
 }
 
 ChildProcess::~ChildProcess() {
@@ -51,21 +51,23 @@ absl::StatusOr<std::string> ChildProcess::Exchange(absl::string_view bytes,
   // How long a call may take is real time, whatever clock the agent lives by.
   const auto deadline =
       steady_clock::now() + absl::ToChronoNanoseconds(std::min(timeout, absl::Hours(24 * 365)));
-  while (true) {
-    if (bytes.empty()) {
+  for (bool open = true;;) {
+    if (bytes.empty() || !open) {
       std::string frame;
       KM_ASSIGN_OR_RETURN(const bool whole, decoder_.Next(frame));
       if (whole) return frame;
     }
+    // Its last words may come together with its end.
+    if (!open) return absl::UnavailableError("its output ended");
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
     if (left.count() <= 0) return absl::DeadlineExceededError("no answer in time");
     std::string output;
     std::string errors;
-    const auto open = system_->Pump(bytes, left, output, errors);
+    const auto pumped = system_->Pump(bytes, left, output, errors);
     decoder_.Append(output);
     Heard(errors);
-    KM_RETURN_IF_ERROR(open.status());
-    if (!*open) return absl::UnavailableError("its output ended");
+    KM_RETURN_IF_ERROR(pumped.status());
+    open = *pumped;
   }
 }
 

@@ -28,6 +28,8 @@ class ChildProcess {
   // `arguments[0]` is the program's path. `memory_limit_mb`: see ChildSystem::Start.
   static absl::StatusOr<std::unique_ptr<ChildProcess>> Start(
       const std::vector<std::string>& arguments, uint64_t memory_limit_mb);
+  // Of a process that runs.
+  explicit ChildProcess(std::unique_ptr<ChildSystem> system) : system_(std::move(system)) {}
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
   ~ChildProcess();
@@ -42,7 +44,6 @@ class ChildProcess {
   ChildEnd End(absl::Duration patience);
 
  private:
-  explicit ChildProcess(std::unique_ptr<ChildSystem> system) : system_(std::move(system)) {}
   void Heard(absl::string_view errors);
 
   std::unique_ptr<ChildSystem> system_;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/rights_testing.h"
 #include "tests/fixtures/plugins/plugin_folder.h"
 
 namespace keymedic::agent {
@@ -259,6 +260,15 @@ TEST_F(PluginProcessTest, MissingProgramAndMissingFolderAreNamed) {
   const absl::Status status = MakePluginProcess(options_, clock_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(status.ToString(), HasSubstr("/nowhere/keymedic-plugin-host"));
+}
+
+TEST_F(PluginProcessTest, ProgramThatOthersMayWriteIsNotStarted) {
+  Start({});
+  options_.program = folder_->path() + "/host";
+  std::filesystem::copy_file(PLUGIN_HOST, options_.program);
+  LetEverybodyWrite(options_.program);
+  EXPECT_EQ(MakePluginProcess(options_, clock_).status().code(),
+            absl::StatusCode::kPermissionDenied);
 }
 
 TEST_F(PluginProcessTest, HostThatCannotStartGivesItsReason) {

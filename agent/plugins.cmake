@@ -36,5 +36,7 @@ foreach(test plugin_host plugin_process)
   add_dependencies(${test}_test keymedic-plugin-host plugin_fixtures)
 endforeach()
 km_test(plugin_strikes_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/plugin_strikes_test.cc ${CMAKE_CURRENT_LIST_DIR}/windows_process_test.cc DEPS km_plugin_runner
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/child_process_test.cc ${CMAKE_CURRENT_LIST_DIR}/plugin_strikes_test.cc
+          ${CMAKE_CURRENT_LIST_DIR}/windows_process_test.cc
+  DEPS km_plugin_runner
   LABELS sanitize)
