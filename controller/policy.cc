@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
+#include "controller/remediation/states.h"
+#include "kms/tables.h"
 
 namespace keymedic::controller {
 namespace {
@@ -59,7 +61,15 @@ absl::Status Check(const v1::Policy& policy) {
   if (policy.agent_silent_minutes() > kMostHours * 60) {
     return absl::InvalidArgumentError("agent_silent_minutes: at most a year");
   }
-  return absl::OkStatus();
+  for (const std::string& code : policy.automatic()) {
+    if (kms::FindFinding(code) == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("automatic: there is no finding '", code,
+                       "'; keymedic findings explain --all lists them"));
+    }
+  }
+  v1::RolloutPolicy rollout = policy.rollout();
+  return CompletePolicy(rollout);
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ absl::Status Server::Parts::Open() {
                                                return audit->Append(record.actor, record.act,
                                                                     record.object, record.detail);
                                              },
-                                         .treatments = kms::TreatmentRows()}));
+                                         .treatments = kms::TreatmentRows(),
+                                         .policy = [this] { return LoadPolicy(*store); }}));
   return absl::OkStatus();
 }
 

@@ -244,6 +244,15 @@ TEST_F(ServerTest, APolicyIsChangedOnlyByWhoHasSeenIt) {
   EXPECT_EQ(policy.agent_silent_minutes(), 60u);
   v1::UpdatePolicyRequest update;
   *update.mutable_policy() = policy;
+  update.mutable_policy()->add_automatic("NO_SUCH_FINDING");
+  Context unknown, window;
+  EXPECT_EQ(stub->UpdatePolicy(&unknown, update, &policy).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  update.mutable_policy()->clear_automatic();
+  update.mutable_policy()->mutable_rollout()->add_windows()->set_begin_minute(1440);
+  EXPECT_EQ(stub->UpdatePolicy(&window, update, &policy).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  update.mutable_policy()->clear_rollout();
   update.mutable_policy()->add_kms_hosts("kms1.contoso.example");
   v1::Policy updated;
   Context first, second;

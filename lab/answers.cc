@@ -31,6 +31,7 @@ void FillOs(const Machine& machine, keymedic::v1::OsSection& os) {
   os.add_addresses(machine.address);
   os.set_clock_skew_minutes(SkewBucket(machine.clock_error));
   os.set_clock_source("domain controller");
+  os.set_utc_offset_minutes(machine.utc_offset_minutes);
 }
 
 void FillLicensing(const Machine& machine, keymedic::v1::LicensingSection& licensing) {

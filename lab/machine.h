@@ -78,6 +78,7 @@ struct Machine {
   std::string name;
   std::string domain;
   std::string site;
+  int32_t utc_offset_minutes = 0;
   std::string address;
   std::vector<std::string> suffixes;  // the primary one first; never empty
   std::string edition_id;

@@ -53,6 +53,7 @@ std::unique_ptr<Machine> MakeMachine(const v1::Estate& estate, const std::string
       std::make_unique<Machine>(name, site.dns_domain(), SeedOf(estate.seed(), name), records);
   machine->site = site.name();
   machine->address = Address(estate, site.name(), number);
+  machine->utc_offset_minutes = site.utc_offset_minutes();
   machine->suffixes = {site.dns_domain()};
   machine->suffixes.insert(machine->suffixes.end(), site.search_suffixes().begin(),
                            site.search_suffixes().end());

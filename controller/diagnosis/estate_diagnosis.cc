@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/times.h"
@@ -23,6 +24,13 @@ MachineFacts MakeFacts(const kms::MachineState& state) {
   MachineFacts facts;
   facts.reported = state.os || state.licensing || state.client || state.host || state.firewall ||
                    state.names || state.probes;
+  if (state.os && state.os->has_utc_offset_minutes()) {
+    facts.utc_offset_minutes = state.os->utc_offset_minutes();
+  }
+  if (state.client) {
+    const std::string& told = state.client->registered_host();
+    facts.kms_host = absl::AsciiStrToLower(told.empty() ? state.client->discovered_host() : told);
+  }
   if (!state.licensing) return facts;
   for (const v1::Product& product : state.licensing->products()) {
     if (product.is_addon()) continue;

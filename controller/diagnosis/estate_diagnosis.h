@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct MachineFacts {
   bool reported = false;  // some state has arrived
   v1::LicenseStatus status = v1::LICENSE_STATUS_UNSPECIFIED;
   std::string product;
+  std::string kms_host;  // that it is told to use or has found, lower case; "": not known
+  std::optional<int32_t> utc_offset_minutes;
 };
 
 // Everything at one moment. Does not change once made.

@@ -153,6 +153,11 @@ std::vector<FleetPort::MachineInfo> Fleet::Machines() {
                      .connected = machine->link != nullptr,
                      .roles = RolesOf(*machine)});
   }
+  for (MachineInfo& info : infos) {
+    MachineFacts facts = diagnosis_.FactsOf(info.id);
+    info.kms_host = std::move(facts.kms_host);
+    info.utc_offset_minutes = facts.utc_offset_minutes;
+  }
   std::sort(infos.begin(), infos.end(), [](const MachineInfo& a, const MachineInfo& b) {
     return std::tie(a.display_name, a.id) < std::tie(b.display_name, b.id);
   });

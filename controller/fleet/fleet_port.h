@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,9 @@ class FleetPort {
     std::string display_name;
     std::map<std::string, std::string> labels;
     bool connected = false;
-    std::vector<std::string> roles;  // "kms_client", "kms_host"
+    std::vector<std::string> roles;                            // "kms_client", "kms_host"
+    std::string kms_host = {};                                 // that it uses; "": not known
+    std::optional<int32_t> utc_offset_minutes = std::nullopt;  // of its time zone
   };
   virtual std::vector<MachineInfo> Machines() = 0;
   // Everything, folded: causes first, followers name their cause.

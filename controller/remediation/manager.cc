@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "controller/remediation/health.h"
 #include "controller/remediation/states.h"
 #include "controller/remediation/stored.h"
 
@@ -57,6 +58,7 @@ absl::StatusOr<std::unique_ptr<RemediationManager>> RemediationManager::Open(Rem
       log::Info("REMEDIATION_CONTINUED", "remediation {} was running and goes on", id);
       self->Carry(id, self->running_.at(id)->Recover(self->deps_.clock.Now()));
     }
+    self->lane_->PostAfter(kStandingPause, [self] { self->LookForStanding(); });
   });
   return manager;
 }
@@ -68,6 +70,7 @@ RemediationManager::~RemediationManager() {
 }
 
 absl::Status RemediationManager::Load() {
+  KM_ASSIGN_OR_RETURN(tried_, Tried::Load(deps_.store));
   KM_ASSIGN_OR_RETURN(std::vector<v1::Remediation> headers, LoadHeaders(deps_.store));
   for (v1::Remediation& header : headers) {
     headers_[header.id()] = header;
@@ -145,7 +148,7 @@ void RemediationManager::Carry(const std::string& id, Rollout::Effects effects,
                                std::vector<AuditRecord> first, After after) {
   const Rollout& rollout = *running_.at(id);
   const bool nothing = !effects.header && effects.targets.empty() && effects.sends.empty() &&
-                       effects.looks.empty() && !after;
+                       effects.looks.empty() && !effects.ask_health && !after;
   if (nothing) return ArmTimer();
   const v1::Remediation& remediation = rollout.remediation();
   std::vector<AuditRecord> audit = std::move(first);
@@ -160,7 +163,10 @@ void RemediationManager::Carry(const std::string& id, Rollout::Effects effects,
     header.clear_targets();
     if (rollout.ended()) audit.push_back(EndRecord(remediation));
   }
-  for (uint32_t index : effects.targets) batch.push_back(TargetRow(remediation, index));
+  for (uint32_t index : effects.targets) {
+    batch.push_back(TargetRow(remediation, index));
+    tried_.Note(remediation, remediation.targets(index), deps_.clock.Now(), batch);
+  }
   const bool watched = IsWatched(id) && !batch.empty();
   v1::RemediationProgress progress;
   if (watched) progress = ProgressWith(rollout, effects.targets);
@@ -210,6 +216,9 @@ void RemediationManager::CarriedOut(const std::string& id, const Rollout::Effect
     if (!sent && send.first) {
       Carry(id, rollout.NotSent(send.target, send.command.id(), deps_.clock.Now()));
     }
+  }
+  if (effects.ask_health) {
+    Carry(id, rollout.Health(TroublesOf(rollout.remediation(), deps_.fleet), deps_.clock.Now()));
   }
 }
 

@@ -23,6 +23,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,7 +39,9 @@
 #include "controller/remediation/check_run.h"
 #include "controller/remediation/lane.h"
 #include "controller/remediation/rollout.h"
+#include "controller/remediation/tried.h"
 #include "controller/store/store.h"
+#include "keymedic/v1/policy_service.pb.h"
 #include "keymedic/v1/remediation_service.pb.h"
 #include "kms/tables.h"
 
@@ -56,11 +60,14 @@ struct RemediationDeps {
   // Returns once the line is durable.
   std::function<absl::Status(const AuditRecord&)> audit;
   std::span<const kms::TreatmentRow> treatments;  // kms::TreatmentRows()
+  // The estate's, as it is now.
+  std::function<absl::StatusOr<v1::Policy>()> policy;
 };
 
 class RemediationManager final : public FleetListener {
  public:
   static constexpr absl::Duration kRetry = absl::Seconds(5);
+  static constexpr absl::Duration kStandingPause = absl::Minutes(1);
 
   static absl::StatusOr<std::unique_ptr<RemediationManager>> Open(RemediationDeps deps);
   ~RemediationManager() override;
@@ -69,8 +76,10 @@ class RemediationManager final : public FleetListener {
   // `actor`: SPIFFE id of who asks. Answers when every target has been CHECKed and the plan stored.
   // The same request_id again gives the same plan.
   void Plan(v1::PlanRemediationRequest request, std::string actor, Done done);
+  void Retry(v1::RetryRemediationRequest request, std::string actor, Done done);
+  void Approve(v1::ApproveRemediationRequest request, std::string actor, Done done);
   void Start(v1::StartRemediationRequest request, std::string actor, Done done);
-  enum class Control { kPause, kResume, kAbort };
+  enum class Control { kPause, kResume, kAbort, kSkip };
   void Apply(Control control, v1::ControlRemediationRequest request, std::string actor, Done done);
   void Get(std::string name, Done done);
   void List(v1::ListRemediationsRequest request,
@@ -102,15 +111,40 @@ class RemediationManager final : public FleetListener {
   absl::Status Load();
 
   // What follows runs on lane_.
-  void BeginPlan(const v1::PlanRemediationRequest& request, const std::string& actor, Done done);
+  struct PlanOrder {
+    v1::PlanRemediationRequest request;
+    std::string actor;
+    std::string retry_of = {};                                 // a remediation's name
+    std::optional<std::set<std::string>> only = std::nullopt;  // machine ids; absent: any
+    bool automatic = false;
+  };
+  void BeginPlan(const PlanOrder& order, Done done);
+  absl::StatusOr<Draft> MakeDraft(const PlanOrder& order, const std::string& id);
+  void BeginRetry(const v1::RetryRemediationRequest& request, const std::string& actor, Done done);
+  // manager_standing.cc: what the policy has treated as it appears.
+  void LookForStanding();
+  bool StandingHolds(const v1::Policy& policy) const;
+  void StartStanding(const v1::Policy& policy, const v1::Remediation& plan);
+  std::map<std::string, std::string> BusyMachines() const;  // id -> the remediation's
+
+  absl::StatusOr<v1::RolloutPolicy> PolicyFor(const v1::RolloutPolicy& asked) const;
+  void CompareWithLast(v1::Remediation& plan) const;
+  void ApproveNow(const v1::ApproveRemediationRequest& request, const std::string& actor,
+                  Done done);
   void SendChecks(const std::string& id, CheckRun::Sends sends);
   void EndPlan(const std::string& id);
   void BeginRollout(const v1::StartRemediationRequest& request, const std::string& actor,
                     Done done);
-  absl::StatusOr<v1::Remediation> PrepareStart(const v1::StartRemediationRequest& request) const;
+  absl::StatusOr<v1::Remediation> PrepareStart(const v1::StartRemediationRequest& request,
+                                               const std::string& actor) const;
+  absl::StatusOr<v1::Remediation> ReadPlan(const std::string& name,
+                                           const std::string& plan_hash) const;
   absl::Status CheckNotBusy(const v1::Remediation& remediation) const;
   void ApplyControl(Control control, const v1::ControlRemediationRequest& request,
                     const std::string& actor, Done done);
+  absl::StatusOr<Rollout::Effects> Controlled(Control control,
+                                              const v1::ControlRemediationRequest& request,
+                                              Rollout& rollout) const;
   absl::StatusOr<v1::Remediation> Read(const std::string& name) const;
   absl::StatusOr<v1::ListRemediationsResponse> ReadPage(
       const v1::ListRemediationsRequest& request) const;
@@ -139,6 +173,8 @@ class RemediationManager final : public FleetListener {
   std::map<std::string, std::unique_ptr<Rollout>> running_;
   std::map<std::string, PlanJob> planning_;
   std::map<uint64_t, Watching> watching_;
+  Tried tried_;
+  absl::Time standing_not_before_ = absl::InfinitePast();
   absl::Time armed_ = absl::InfiniteFuture();
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What people ask of the manager: plan, start, pause, resume, abort, get, list.
+// What people ask of the manager: plan, retry, approve, start, get, list. Control of a running one
+// is in manager_control.cc.
 #include <algorithm>
 #include <utility>
 
@@ -36,17 +37,56 @@ void FillNames(v1::Remediation& remediation) {
 // --- Plan ---
 
 void RemediationManager::Plan(v1::PlanRemediationRequest request, std::string actor, Done done) {
-  lane_->Post([this, request = std::move(request), actor = std::move(actor),
-               done = std::move(done)] { BeginPlan(request, actor, done); });
+  lane_->Post(
+      [this, request = std::move(request), actor = std::move(actor), done = std::move(done)] {
+        BeginPlan({request, actor}, done);
+      });
 }
 
-void RemediationManager::BeginPlan(const v1::PlanRemediationRequest& request,
-                                   const std::string& actor, Done done) {
+void RemediationManager::Retry(v1::RetryRemediationRequest request, std::string actor, Done done) {
+  lane_->Post([this, request = std::move(request), actor = std::move(actor),
+               done = std::move(done)] { BeginRetry(request, actor, done); });
+}
+
+// What the request leaves open is the estate's.
+absl::StatusOr<v1::RolloutPolicy> RemediationManager::PolicyFor(
+    const v1::RolloutPolicy& asked) const {
+  KM_ASSIGN_OR_RETURN(v1::Policy estate, deps_.policy());
+  v1::RolloutPolicy policy = std::move(*estate.mutable_rollout());
+  if (asked.windows_size() > 0) policy.clear_windows();
+  if (asked.health_size() > 0) policy.clear_health();
+  if (asked.has_queue_timeout()) policy.clear_queue_until();
+  policy.MergeFrom(asked);
+  KM_RETURN_IF_ERROR(CompletePolicy(policy));
+  return policy;
+}
+
+absl::StatusOr<Draft> RemediationManager::MakeDraft(const PlanOrder& order, const std::string& id) {
+  v1::PlanRemediationRequest request = order.request;
+  KM_ASSIGN_OR_RETURN(*request.mutable_policy(), PolicyFor(request.policy()));
+  const EstateView view{deps_.fleet.Machines(), deps_.fleet.Findings(), deps_.treatments,
+                        [this](const auto& finding, const auto& machine, const auto& action) {
+                          return tried_.WhyNotAgain(finding, machine, action);
+                        }};
+  KM_ASSIGN_OR_RETURN(Draft draft,
+                      DraftPlan(request, view, order.only.has_value() ? &*order.only : nullptr));
+  v1::Remediation& plan = draft.remediation;
+  plan.set_id(id);
+  FillNames(plan);
+  plan.set_state(v1::REMEDIATION_STATE_PLANNED);
+  plan.set_planned_by(order.actor);
+  plan.set_retry_of(order.retry_of);
+  plan.set_automatic(order.automatic);
+  return draft;
+}
+
+void RemediationManager::BeginPlan(const PlanOrder& order, Done done) {
+  const v1::PlanRemediationRequest& request = order.request;
   // The id follows from the request's, so a repeated request finds its plan also after a restart.
   const std::string id = absl::StrCat(
       "r-", request.request_id().empty()
                 ? absl::BytesToHexString(deps_.random.Bytes(5))
-                : Sha256Hex(absl::StrCat(actor, "\n", request.request_id())).substr(0, 10));
+                : Sha256Hex(absl::StrCat(order.actor, "\n", request.request_id())).substr(0, 10));
   const auto same = planning_.find(id);
   if (same != planning_.end()) {
     same->second.done.push_back(std::move(done));
@@ -61,17 +101,78 @@ void RemediationManager::BeginPlan(const v1::PlanRemediationRequest& request,
         absl::StrCat("request_id '", request.request_id(), "' was used for the selector '",
                      stored->second.selector(), "'; use a new one for each request")));
   }
-  const EstateView view{deps_.fleet.Machines(), deps_.fleet.Findings(), deps_.treatments};
-  absl::StatusOr<Draft> draft = DraftPlan(request, view);
+  absl::StatusOr<Draft> draft = MakeDraft(order, id);
   if (!draft.ok()) return done(draft.status());
-  draft->remediation.set_id(id);
-  FillNames(draft->remediation);
-  draft->remediation.set_state(v1::REMEDIATION_STATE_PLANNED);
-  draft->remediation.set_planned_by(actor);
+  if (request.validate_only()) {
+    draft->remediation.clear_id();
+    draft->remediation.clear_name();
+    FillTotals(draft->remediation);
+    CompareWithLast(draft->remediation);
+    return done(std::move(draft->remediation));
+  }
   PlanJob job{CheckRun(*std::move(draft)), {}};
   job.done.push_back(std::move(done));
   PlanJob& planned = planning_.emplace(id, std::move(job)).first->second;
   SendChecks(id, planned.run.Begin(deps_.clock.Now()));
+}
+
+void RemediationManager::BeginRetry(const v1::RetryRemediationRequest& request,
+                                    const std::string& actor, Done done) {
+  absl::StatusOr<v1::Remediation> old = Read(request.name());
+  if (!old.ok()) return done(old.status());
+  if (!IsEnded(*old)) {
+    return done(absl::FailedPreconditionError(
+        absl::StrCat("remediation ", old->id(), " is ", StateWord(old->state()),
+                     " and has not ended; what is left shows when it has")));
+  }
+  PlanOrder order{.request = {}, .actor = actor, .retry_of = old->name()};
+  std::set<std::string>& only = order.only.emplace();
+  order.request.set_selector(old->selector());
+  *order.request.mutable_policy() = old->policy();
+  if (FromTimestamp(old->policy().queue_until()) <= deps_.clock.Now()) {
+    order.request.mutable_policy()->clear_queue_until();
+  }
+  order.request.set_request_id(request.request_id());
+  order.request.set_again(true);  // whoever retries has seen what failed
+  for (const v1::Target& target : old->targets()) {
+    if (IsGood(target.state()) || (request.failed_only() && !IsLoss(target.state()))) continue;
+    only.insert(target.machine_id());
+  }
+  if (only.empty()) {
+    return done(absl::FailedPreconditionError(absl::StrCat(
+        "remediation ", old->id(), " has nothing left to retry",
+        request.failed_only() ? ": no target failed; without --failed also the skipped and the "
+                                "cancelled are tried again"
+                              : "")));
+  }
+  BeginPlan(order, std::move(done));
+}
+
+// What the same selector gave when it was planned last.
+void RemediationManager::CompareWithLast(v1::Remediation& plan) const {
+  const v1::Remediation* last = nullptr;
+  for (const auto& [id, header] : headers_) {
+    const bool same = header.selector() == plan.selector() && id != plan.id();
+    if (!same || !header.retry_of().empty()) continue;
+    if (last == nullptr || FromTimestamp(header.planned_at()) > FromTimestamp(last->planned_at())) {
+      last = &header;
+    }
+  }
+  if (last == nullptr) return;
+  const absl::StatusOr<v1::Remediation> before = Read(last->id());
+  if (!before.ok()) return;
+  std::map<std::string, std::string> names, old_names;
+  for (const v1::Target& t : plan.targets()) names[t.machine_id()] = t.display_name();
+  for (const v1::Target& t : before->targets()) old_names[t.machine_id()] = t.display_name();
+  v1::SelectionChange& change = *plan.mutable_since_last();
+  change.set_last(before->name());
+  *change.mutable_planned_at() = before->planned_at();
+  for (const auto& [machine, name] : names) {
+    if (!old_names.contains(machine)) change.add_added(name);
+  }
+  for (const auto& [machine, name] : old_names) {
+    if (!names.contains(machine)) change.add_removed(name);
+  }
 }
 
 void RemediationManager::SendChecks(const std::string& id, CheckRun::Sends sends) {
@@ -96,6 +197,7 @@ void RemediationManager::EndPlan(const std::string& id) {
   FinishPlan(draft);
   v1::Remediation plan = std::move(draft.remediation);
   *plan.mutable_planned_at() = ToTimestamp(deps_.clock.Now());
+  CompareWithLast(plan);
   Batch batch = {HeaderRow(plan)};
   for (int i = 0; i < plan.targets_size(); ++i) batch.push_back(TargetRow(plan, i));
   const AuditRecord line{
@@ -119,40 +221,84 @@ void RemediationManager::Start(v1::StartRemediationRequest request, std::string 
                done = std::move(done)] { BeginRollout(request, actor, done); });
 }
 
-absl::Status RemediationManager::CheckNotBusy(const v1::Remediation& remediation) const {
-  std::map<absl::string_view, const std::string*> busy;
+std::map<std::string, std::string> RemediationManager::BusyMachines() const {
+  std::map<std::string, std::string> busy;
   for (const auto& [id, rollout] : running_) {
     for (const v1::Target& target : rollout->remediation().targets()) {
-      if (!IsEnd(target.state())) busy[target.machine_id()] = &id;
+      if (!IsEnd(target.state())) busy[target.machine_id()] = id;
     }
   }
+  return busy;
+}
+
+absl::Status RemediationManager::CheckNotBusy(const v1::Remediation& remediation) const {
+  const std::map<std::string, std::string> busy = BusyMachines();
   for (const v1::Target& target : remediation.targets()) {
     const auto found = busy.find(target.machine_id());
     if (found == busy.end() || IsEnd(target.state())) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat(target.display_name(), " is being treated by remediation ", *found->second,
+        absl::StrCat(target.display_name(), " is being treated by remediation ", found->second,
                      ", and a machine is treated by one at a time; wait for it or abort it"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Remediation> RemediationManager::PrepareStart(
-    const v1::StartRemediationRequest& request) const {
-  KM_ASSIGN_OR_RETURN(v1::Remediation remediation, Read(request.name()));
+// One that is planned, unharmed, and that whose hash was given.
+absl::StatusOr<v1::Remediation> RemediationManager::ReadPlan(const std::string& name,
+                                                             const std::string& plan_hash) const {
+  KM_ASSIGN_OR_RETURN(v1::Remediation remediation, Read(name));
   if (remediation.state() != v1::REMEDIATION_STATE_PLANNED) {
     return absl::FailedPreconditionError(
         absl::StrCat("remediation ", remediation.id(), " is ", StateWord(remediation.state()),
                      " and is not started again; make a new plan"));
   }
-  if (request.plan_hash() != remediation.plan_hash()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("remediation ", remediation.id(), " has the plan hash '",
-                     remediation.plan_hash(), "', not '", request.plan_hash(),
-                     "': what was approved is not this plan; look at it again"));
+  if (plan_hash != remediation.plan_hash()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "remediation ", remediation.id(), " has the plan hash '", remediation.plan_hash(),
+        "', not '", plan_hash, "': what was approved is not this plan; look at it again"));
   }
   if (PlanHash(remediation) != remediation.plan_hash()) {
     return absl::DataLossError(absl::StrCat("the stored plan of remediation ", remediation.id(),
                                             " does not fit its own hash; make a new plan"));
+  }
+  return remediation;
+}
+
+void RemediationManager::Approve(v1::ApproveRemediationRequest request, std::string actor,
+                                 Done done) {
+  lane_->Post([this, request = std::move(request), actor = std::move(actor),
+               done = std::move(done)] { ApproveNow(request, actor, done); });
+}
+
+void RemediationManager::ApproveNow(const v1::ApproveRemediationRequest& request,
+                                    const std::string& actor, Done done) {
+  absl::StatusOr<v1::Remediation> plan = ReadPlan(request.name(), request.plan_hash());
+  if (!plan.ok()) return done(plan.status());
+  plan->set_approved_by(actor);
+  *plan->mutable_approved_at() = ToTimestamp(deps_.clock.Now());
+  const std::string id = plan->id();
+  headers_[id] = *plan;
+  headers_[id].clear_targets();
+  const AuditRecord line{actor, "remediation.approve", plan->name(),
+                         absl::StrCat("hash ", plan->plan_hash())};
+  Write({line}, {HeaderRow(*plan)}, [this, id, done, plan](absl::Status status) {
+    if (!status.ok()) headers_[id].clear_approved_by();
+    done(status.ok() ? plan : status);
+  });
+}
+
+absl::StatusOr<v1::Remediation> RemediationManager::PrepareStart(
+    const v1::StartRemediationRequest& request, const std::string& actor) const {
+  KM_ASSIGN_OR_RETURN(v1::Remediation remediation, ReadPlan(request.name(), request.plan_hash()));
+  KM_ASSIGN_OR_RETURN(const v1::Policy estate, deps_.policy());
+  const bool approved = !remediation.approved_by().empty() && remediation.approved_by() != actor;
+  // What is automatic the policy itself has approved.
+  if (estate.require_approval() && !approved && !remediation.automatic()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "remediation ", remediation.id(),
+        " must be approved by another person than who starts it (policy require_approval): "
+        "keymedic remediations approve ",
+        remediation.id(), " --plan-hash ", remediation.plan_hash()));
   }
   if (remediation.targets().empty()) {
     return absl::FailedPreconditionError(absl::StrCat("remediation ", remediation.id(),
@@ -160,8 +306,7 @@ absl::StatusOr<v1::Remediation> RemediationManager::PrepareStart(
                                                       "untreatable"));
   }
   if (request.has_policy()) {
-    *remediation.mutable_policy() = request.policy();
-    KM_RETURN_IF_ERROR(CompletePolicy(*remediation.mutable_policy()));
+    KM_ASSIGN_OR_RETURN(*remediation.mutable_policy(), PolicyFor(request.policy()));
     AssignWaves(remediation);
   }
   KM_RETURN_IF_ERROR(CheckNotBusy(remediation));
@@ -175,7 +320,7 @@ void RemediationManager::BeginRollout(const v1::StartRemediationRequest& request
   const bool repeated = header != headers_.end() && !request.request_id().empty() &&
                         header->second.start_request_id() == request.request_id();
   if (repeated) return done(Read(id));
-  absl::StatusOr<v1::Remediation> remediation = PrepareStart(request);
+  absl::StatusOr<v1::Remediation> remediation = PrepareStart(request, actor);
   if (!remediation.ok()) return done(remediation.status());
   remediation->set_started_by(actor);
   remediation->set_start_request_id(request.request_id());
@@ -186,48 +331,6 @@ void RemediationManager::BeginRollout(const v1::StartRemediationRequest& request
   Rollout::Effects effects = running_[id]->Start(deps_.clock.Now());
   // Another policy may have cut all waves anew.
   for (int i = 0; i < running_[id]->remediation().targets_size(); ++i) effects.targets.insert(i);
-  Carry(id, std::move(effects), {line}, [this, id, done = std::move(done)](absl::Status status) {
-    done(status.ok() ? Read(id) : status);
-  });
-}
-
-// --- Control ---
-
-void RemediationManager::Apply(Control control, v1::ControlRemediationRequest request,
-                               std::string actor, Done done) {
-  lane_->Post([this, control, request = std::move(request), actor = std::move(actor),
-               done = std::move(done)] { ApplyControl(control, request, actor, done); });
-}
-
-void RemediationManager::ApplyControl(Control control, const v1::ControlRemediationRequest& request,
-                                      const std::string& actor, Done done) {
-  absl::StatusOr<v1::Remediation> remediation = Read(request.name());
-  if (!remediation.ok()) return done(remediation.status());
-  const std::string id = remediation->id();
-  const v1::RemediationState before = remediation->state();
-  const bool planned = before == v1::REMEDIATION_STATE_PLANNED;
-  const char* act = control == Control::kPause    ? "remediation.pause"
-                    : control == Control::kResume ? "remediation.resume"
-                                                  : "remediation.abort";
-  const AuditRecord line{actor, act, remediation->name(), request.reason()};
-  if (planned && control == Control::kAbort) {
-    running_[id] = std::make_unique<Rollout>(*std::move(remediation));
-  }
-  const auto rollout = running_.find(id);
-  Rollout::Effects effects;
-  if (rollout != running_.end() && before != v1::REMEDIATION_STATE_ABORTED) {
-    const absl::Time now = deps_.clock.Now();
-    if (control == Control::kPause) effects = rollout->second->Pause(request.reason(), now);
-    if (control == Control::kResume) effects = rollout->second->Resume(now);
-    if (control == Control::kAbort) effects = rollout->second->Abort(request.reason(), now);
-  }
-  if (!effects.header) {
-    return done(absl::FailedPreconditionError(absl::StrCat(
-        act, ": remediation ", id, " is ", StateWord(before),
-        headers_.contains(id) && !IsEnded(headers_[id]) && !planned && rollout == running_.end()
-            ? " and stands still until the store takes writes"
-            : "")));
-  }
   Carry(id, std::move(effects), {line}, [this, id, done = std::move(done)](absl::Status status) {
     done(status.ok() ? Read(id) : status);
   });

@@ -6,8 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "controller/remediation/simulated_fleet.h"
-#include "controller/remediation/states.h"
+#include "controller/remediation/manager_testing.h"
 
 namespace keymedic::controller {
 namespace {
@@ -15,128 +14,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-constexpr char kAdmin[] = "spiffe://keymedic/operator/admin/ann";
-
-class TestClock final : public Clock {
- public:
-  explicit TestClock(const ManualExecutor& executor) : executor_(executor) {}
-  absl::Time Now() const override {
-    return absl::FromUnixSeconds(1'800'000'000) + executor_.elapsed();
-  }
-
- private:
-  const ManualExecutor& executor_;
-};
-
-// A controller that can be killed and started again over the same store and fleet.
-class Controller {
- public:
-  Controller() { Open(); }
-
-  void Open() {
-    absl::StatusOr<std::unique_ptr<RemediationManager>> manager = RemediationManager::Open(
-        {fleet, store, executor, clock_, random_,
-         [this](const AuditRecord& record) {
-           audit.push_back(absl::StrCat(record.act, " ", record.object, " ", record.detail));
-           return absl::OkStatus();
-         },
-         kTestTreatments});
-    ASSERT_TRUE(manager.ok()) << manager.status();
-    manager_ = *std::move(manager);
-  }
-
-  // As SIGKILL does: nothing is said and nothing is tidied up.
-  void Kill() {
-    manager_.reset();
-    store.dead = false;
-    store.die_at = 0;
-    executor.RunReady();
-  }
-  void Restart() {
-    Kill();
-    Open();
-    fleet.ReconnectAll();
-  }
-
-  // Until nothing is under way any more, or the controller is dead.
-  void RunAll() {
-    do {
-      executor.RunReady();
-    } while (!store.dead && fleet.Step());
-    executor.RunReady();
-  }
-
-  absl::StatusOr<v1::Remediation> Plan(v1::PlanRemediationRequest request) {
-    absl::StatusOr<v1::Remediation> result = absl::UnknownError("not answered");
-    manager().Plan(request, kAdmin, [&result](auto answer) { result = std::move(answer); });
-    RunAll();
-    return result;
-  }
-  absl::StatusOr<v1::Remediation> Plan(std::string selector, uint32_t budget = 5) {
-    v1::PlanRemediationRequest request;
-    request.set_selector(selector);
-    request.mutable_policy()->mutable_error_budget()->set_absolute(budget);
-    return Plan(request);
-  }
-  // Does not run what the start sets off.
-  void Start(const v1::Remediation& plan, std::string request_id = "") {
-    v1::StartRemediationRequest request;
-    request.set_name(plan.name());
-    request.set_plan_hash(plan.plan_hash());
-    request.set_request_id(request_id);
-    started = absl::UnknownError("not answered");
-    manager().Start(request, kAdmin, [this](auto answer) { started = std::move(answer); });
-  }
-  absl::StatusOr<v1::Remediation> Apply(RemediationManager::Control control, std::string name) {
-    v1::ControlRemediationRequest request;
-    request.set_name(name);
-    request.set_reason("a person said so");
-    absl::StatusOr<v1::Remediation> result = absl::UnknownError("not answered");
-    manager().Apply(control, request, kAdmin, [&result](auto answer) { result = answer; });
-    executor.RunReady();
-    return result;
-  }
-  v1::Remediation Get(std::string name) {
-    absl::StatusOr<v1::Remediation> result = absl::UnknownError("not answered");
-    manager().Get(name, [&result](auto answer) { result = std::move(answer); });
-    executor.RunReady();
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.ok() ? *std::move(result) : v1::Remediation();
-  }
-  RemediationManager& manager() { return *manager_; }
-
-  ManualExecutor executor;
-  MemoryStore store;
-  SimulatedFleet fleet{store.dead};
-  std::vector<std::string> audit;
-  absl::StatusOr<v1::Remediation> started = absl::UnknownError("not answered");
-
- private:
-  TestClock clock_{executor};
-  SeededRandom random_{1};
-  std::unique_ptr<RemediationManager> manager_;
-};
-
-// A closed firewall, clients behind it, and clients with a wrong key.
-void BreakThings(Controller& controller) {
-  SimulatedFleet& fleet = controller.fleet;
-  fleet.Add("h1", "kms_host", "HOST_FIREWALL_CLOSED", {"ensure_firewall_exception"});
-  for (int i = 1; i <= 3; ++i) {
-    fleet.Add(absl::StrCat("a", i), "kms_client", "CLIENT_KEY_NOT_GVLK",
-              {"ensure_client_key", "activate"});
-    v1::Finding& finding =
-        fleet.Add(absl::StrCat("b", i), "kms_client", "CLIENT_HOST_UNREACHABLE", {"activate"})
-            .findings[0];
-    finding.set_cause_code("HOST_FIREWALL_CLOSED");
-    finding.set_cause_subject("name-h1");
-  }
-  fleet.Add("ok", "kms_client", "", {});
-}
-
-std::map<std::string, uint32_t> Totals(const v1::Remediation& remediation) {
-  return {remediation.totals().begin(), remediation.totals().end()};
-}
 
 using Totalled = std::map<std::string, uint32_t>;
 
@@ -397,7 +274,8 @@ TEST(ManagerTest, RunsOnThreadsAndSqlite) {
   std::unique_ptr<Executor> executor = MakeThreadPool(4);
   absl::StatusOr<std::unique_ptr<RemediationManager>> manager = RemediationManager::Open(
       {fleet, **store, *executor, clock, random,
-       [](const AuditRecord&) { return absl::OkStatus(); }, kTestTreatments});
+       [](const AuditRecord&) { return absl::OkStatus(); }, kTestTreatments,
+       [] { return absl::StatusOr<v1::Policy>(v1::Policy()); }});
   ASSERT_TRUE(manager.ok());
   absl::Notification ended;
   v1::PlanRemediationRequest request;

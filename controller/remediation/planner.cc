@@ -17,6 +17,8 @@
 namespace keymedic::controller {
 namespace {
 
+constexpr char kSiteLabel[] = "site";
+
 template <typename Strings>
 bool Contains(const Strings& strings, absl::string_view text) {
   return std::find(strings.begin(), strings.end(), text) != strings.end();
@@ -24,8 +26,9 @@ bool Contains(const Strings& strings, absl::string_view text) {
 
 class Drafter {
  public:
-  Drafter(const v1::PlanRemediationRequest& request, const EstateView& view, Selector selector)
-      : request_(request), view_(view), selector_(std::move(selector)) {}
+  Drafter(const v1::PlanRemediationRequest& request, const EstateView& view, Selector selector,
+          const std::set<std::string>* only)
+      : request_(request), view_(view), selector_(std::move(selector)), only_(only) {}
 
   absl::StatusOr<Draft> Run() {
     KM_RETURN_IF_ERROR(CheckActions(request_.treat(), "treat"));
@@ -101,6 +104,7 @@ class Drafter {
       const v1::Finding& finding = view_.findings[i];
       const bool named = selector_.Names(finding);
       if (finding.severity() < v1::SEVERITY_WARNING && !named) continue;
+      if (only_ != nullptr && !only_->contains(owners_[i])) continue;
       const FleetPort::MachineInfo nobody;
       const FleetPort::MachineInfo& machine =
           owners_[i].empty() ? nobody : *machines_.at(owners_[i]);
@@ -189,6 +193,13 @@ class Drafter {
           ", where no agent is enrolled");
     }
     const std::string& name = machines_.at(wanted.machine_id)->display_name;
+    if (only_ != nullptr && !only_->contains(wanted.machine_id)) {
+      return absl::StrCat(action, " is done on ", name, ", which is not among those to be retried");
+    }
+    if (view_.why_not_again && !request_.again()) {
+      const std::string why = view_.why_not_again(view_.findings[i], wanted.machine_id, action);
+      if (!why.empty()) return absl::StrCat(action, " on ", name, " ", why);
+    }
     if (wanted.machine_id != owners_[i] && !MayTreatOn(wanted.machine_id, view_.findings[i])) {
       return absl::StrCat(action, " is done on ", name, ", which the selector does not include");
     }
@@ -255,11 +266,14 @@ class Drafter {
   // A treated client that is not licensed is activated at the end, also if that is another finding.
   void AddActivation(const std::string& machine_id, TargetDraft& target);
 
+  // What the rollout has to know of the machine.
+  void Describe(const FleetPort::MachineInfo& machine, v1::Target& target) const;
   absl::StatusOr<Draft> Build();
 
   const v1::PlanRemediationRequest& request_;
   const EstateView& view_;
   Selector selector_;
+  const std::set<std::string>* const only_;
   Draft draft_;
   std::map<std::string, const FleetPort::MachineInfo*> machines_;
   std::map<std::string, std::string> ids_by_name_;
@@ -291,6 +305,25 @@ void Drafter::AddActivation(const std::string& machine_id, TargetDraft& target) 
   }
 }
 
+void Drafter::Describe(const FleetPort::MachineInfo& machine, v1::Target& target) const {
+  target.set_display_name(machine.display_name);
+  target.set_state(machine.connected ? v1::TARGET_STATE_PENDING : v1::TARGET_STATE_QUEUED_OFFLINE);
+  if (const auto site = machine.labels.find(kSiteLabel); site != machine.labels.end()) {
+    target.set_site(site->second);
+  }
+  target.set_kms_host(machine.kms_host);
+  if (machine.utc_offset_minutes.has_value()) {
+    target.set_utc_offset_minutes(*machine.utc_offset_minutes);
+  }
+  const auto findings = findings_of_.find(machine.id);
+  if (findings == findings_of_.end()) return;
+  std::set<std::string> critical;
+  for (const v1::Finding& finding : findings->second) {
+    if (finding.severity() == v1::SEVERITY_CRITICAL) critical.insert(finding.code());
+  }
+  target.mutable_known_codes()->Add(critical.begin(), critical.end());
+}
+
 absl::StatusOr<Draft> Drafter::Build() {
   v1::Remediation& remediation = draft_.remediation;
   std::set<std::string> roots;
@@ -307,10 +340,8 @@ absl::StatusOr<Draft> Drafter::Build() {
   for (const auto& [machine_id, draft] : targets_) {
     v1::Target& target = *remediation.add_targets();
     target.set_machine_id(machine_id);
-    target.set_display_name(machines_.at(machine_id)->display_name);
     target.set_wave(roots.contains(machine_id) ? 0 : 1);
-    target.set_state(machines_.at(machine_id)->connected ? v1::TARGET_STATE_PENDING
-                                                         : v1::TARGET_STATE_QUEUED_OFFLINE);
+    Describe(*machines_.at(machine_id), target);
     for (const auto& [order, step] : draft.steps) *target.add_steps() = step;
     for (const std::string& code : draft.codes) target.add_finding_codes(code);
     for (const std::string& machine : draft.after) target.add_after(machine);
@@ -374,9 +405,10 @@ void DropRefused(Draft& draft) {
 
 }  // namespace
 
-absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view) {
+absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view,
+                                const std::set<std::string>* only) {
   KM_ASSIGN_OR_RETURN(Selector selector, Selector::Parse(request.selector()));
-  return Drafter(request, view, std::move(selector)).Run();
+  return Drafter(request, view, std::move(selector), only).Run();
 }
 
 void FinishPlan(Draft& draft) {
@@ -420,6 +452,10 @@ std::string PlanHash(const v1::Remediation& remediation) {
     target.clear_state();
     target.clear_message();
     target.clear_display_name();
+    target.clear_site();
+    target.clear_kms_host();
+    target.clear_utc_offset_minutes();
+    target.clear_known_codes();
   }
   return Sha256Hex(SerializeDeterministic(plan));
 }

@@ -9,6 +9,7 @@
 #ifndef KEYMEDIC_CONTROLLER_REMEDIATION_PLANNER_H_
 #define KEYMEDIC_CONTROLLER_REMEDIATION_PLANNER_H_
 
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -30,6 +31,10 @@ struct EstateView {
   std::vector<FleetPort::MachineInfo> machines;
   std::vector<v1::Finding> findings;  // folded
   std::span<const kms::TreatmentRow> treatments;
+  // Why this action is not to be tried again on this machine for this finding; "": it may be.
+  std::function<std::string(const v1::Finding& finding, const std::string& machine_id,
+                            const std::string& action)>
+      why_not_again = nullptr;
 };
 
 struct Draft {
@@ -43,9 +48,11 @@ struct Draft {
   std::map<std::string, std::string> refused;
 };
 
+// `only`: nothing but these machines, by id; null: whatever the selector names.
 // kInvalidArgument: the selector, an action's name, the policy. kFailedPrecondition: nothing to
 // treat, or more targets than expected; the message says both numbers.
-absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view);
+absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view,
+                                const std::set<std::string>* only = nullptr);
 
 void FinishPlan(Draft& draft);
 

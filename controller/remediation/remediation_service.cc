@@ -131,6 +131,25 @@ class RemediationService final : public v1::RemediationService::CallbackService 
     manager_.Plan(*request, actor_(*context), Answer(reactor, response));
     return reactor;
   }
+  ServerUnaryReactor* RetryRemediation(CallbackServerContext* context,
+                                       const v1::RetryRemediationRequest* request,
+                                       v1::Remediation* response) override {
+    ServerUnaryReactor* reactor = context->DefaultReactor();
+    manager_.Retry(*request, actor_(*context), Answer(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* ApproveRemediation(CallbackServerContext* context,
+                                         const v1::ApproveRemediationRequest* request,
+                                         v1::Remediation* response) override {
+    ServerUnaryReactor* reactor = context->DefaultReactor();
+    manager_.Approve(*request, actor_(*context), Answer(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* SkipTarget(CallbackServerContext* context,
+                                 const v1::ControlRemediationRequest* request,
+                                 v1::Remediation* response) override {
+    return Control(RemediationManager::Control::kSkip, context, request, response);
+  }
   ServerUnaryReactor* StartRemediation(CallbackServerContext* context,
                                        const v1::StartRemediationRequest* request,
                                        v1::Remediation* response) override {

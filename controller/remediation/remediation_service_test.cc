@@ -22,7 +22,8 @@ class RemediationServiceTest : public ::testing::Test {
                                               planned_by_ = record.actor;
                                             return absl::OkStatus();
                                           },
-                                          kTestTreatments});
+                                          kTestTreatments,
+                                          [] { return absl::StatusOr<v1::Policy>(v1::Policy()); }});
     service_ = MakeRemediationService(
         *manager_, [](const grpc::CallbackServerContext&) { return "spiffe://keymedic/test"; });
     grpc::ServerBuilder builder;

@@ -15,7 +15,13 @@
 namespace keymedic::controller {
 namespace {
 
-constexpr uint32_t kCanaryWave = 1;
+// How long a target may be in a state that is not its end.
+absl::Time DeadlineOf(v1::TargetState state, const v1::RolloutPolicy& policy, absl::Time now) {
+  if (state == v1::TARGET_STATE_VERIFYING) return now + FromDuration(policy.verify_timeout());
+  if (state != v1::TARGET_STATE_QUEUED_OFFLINE) return now + FromDuration(policy.step_timeout());
+  if (policy.has_queue_until()) return FromTimestamp(policy.queue_until());
+  return now + FromDuration(policy.queue_timeout());
+}
 
 }  // namespace
 
@@ -40,19 +46,17 @@ void Rollout::SetState(uint32_t index, v1::TargetState state, Changes& changes) 
   queued_.erase(index);
   flight_.erase(index);
   verifications_.erase(index);
+  window_turns_.erase(index);
   losses_ += static_cast<uint32_t>(IsLoss(state)) - static_cast<uint32_t>(IsLoss(target.state()));
   target.set_state(state);
   target.clear_state_deadline();
-  const v1::RolloutPolicy& policy = remediation_.policy();
   if (state == v1::TARGET_STATE_PENDING) pending_.insert(index);
   if (state == v1::TARGET_STATE_QUEUED_OFFLINE) queued_.insert(index);
   if (IsInFlight(state)) flight_.insert(index);
   if (state == v1::TARGET_STATE_VERIFYING) verifications_[index];
   if (!IsEnd(state) && state != v1::TARGET_STATE_PENDING) {
-    const bool verifying = state == v1::TARGET_STATE_VERIFYING;
-    const absl::Duration timeout =
-        FromDuration(verifying ? policy.verify_timeout() : policy.step_timeout());
-    *target.mutable_state_deadline() = ToTimestamp(changes.now + timeout);
+    *target.mutable_state_deadline() =
+        ToTimestamp(DeadlineOf(state, remediation_.policy(), changes.now));
   }
   changes.effects.targets.insert(index);
 }
@@ -120,6 +124,8 @@ Rollout::Effects Rollout::NotSent(uint32_t index, absl::string_view command_id, 
   if (!waits) return {};
   if (!MayBegin()) {
     Finish(index, v1::TARGET_STATE_CANCELLED, "stopped before anything was sent", changes);
+  } else if (remediation_.policy().offline() == v1::OFFLINE_RULE_SKIP) {
+    Finish(index, v1::TARGET_STATE_SKIPPED, "not connected; nothing was sent", changes);
   } else {
     SetState(index, v1::TARGET_STATE_QUEUED_OFFLINE, changes);
     target.set_message("not connected; waits for the machine");
@@ -156,6 +162,11 @@ absl::Time Rollout::NextDeadline() const {
   for (const auto& [index, verification] : verifications_) {
     next = std::min(next, verification.next_look);
   }
+  if (remediation_.state() != v1::REMEDIATION_STATE_RUNNING) return next;
+  for (const auto& [index, turn] : window_turns_) next = std::min(next, turn);
+  if (remediation_.has_soak_until() && !health_asked_) {
+    next = std::min(next, FromTimestamp(remediation_.soak_until()));
+  }
   return next;
 }
 
@@ -189,6 +200,14 @@ Rollout::Effects Rollout::Abort(absl::string_view reason, absl::Time now) {
   return std::move(changes.effects);
 }
 
+Rollout::Effects Rollout::Skip(uint32_t index, absl::string_view reason, absl::Time now) {
+  if (ended() || (!pending_.contains(index) && !queued_.contains(index))) return {};
+  Changes changes{now, {}};
+  Finish(index, v1::TARGET_STATE_SKIPPED, reason, changes);
+  Proceed(changes);
+  return std::move(changes.effects);
+}
+
 void Rollout::CancelOpen(absl::string_view message, Changes& changes) {
   for (std::set<uint32_t>* open : {&pending_, &queued_}) {
     for (uint32_t index : std::set<uint32_t>(*open)) {
@@ -204,45 +223,22 @@ bool Rollout::MayBegin() const {
 
 void Rollout::Proceed(Changes& changes) {
   if (ended()) return;
-  while (MayBegin() && !StopIfLost(changes) &&
-         remediation_.state() == v1::REMEDIATION_STATE_RUNNING && BeginReady(changes)) {
+  while (MayBegin() && !StopIfBudgetUsedUp(changes) &&
+         remediation_.state() == v1::REMEDIATION_STATE_RUNNING &&
+         (BeginReady(changes) || OpenNextWave(changes))) {
   }
   EndIfDone(changes);
 }
 
-uint32_t Rollout::CurrentWave() const {
-  uint32_t wave = UINT32_MAX;
-  for (const std::set<uint32_t>* open : {&pending_, &queued_, &flight_}) {
-    // Targets stand in the order of their waves.
-    if (!open->empty()) wave = std::min(wave, remediation_.targets(*open->begin()).wave());
-  }
-  return wave;
-}
-
-// A used up budget and a lost canary end the rollout: nothing more is sent.
-bool Rollout::StopIfLost(Changes& changes) {
-  if (pending_.empty() && queued_.empty()) return false;
-  if (losses_ >= budget_) {
-    remediation_.set_state(v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
-    remediation_.set_reason(absl::StrCat("the error budget of ", budget_,
-                                         budget_ == 1 ? " target" : " targets",
-                                         " is used up by failed or unknown ones"));
-    changes.effects.header = true;
-    CancelOpen("stopped by the error budget before anything was sent", changes);
-    return true;
-  }
-  if (CurrentWave() <= kCanaryWave) return false;
-  for (const v1::Target& target : remediation_.targets()) {
-    if (target.wave() > kCanaryWave) break;
-    if (target.wave() != kCanaryWave || !IsLoss(target.state())) continue;
-    remediation_.set_state(v1::REMEDIATION_STATE_FAILED);
-    remediation_.set_reason(
-        absl::StrCat("the canary ", target.display_name(), " was lost: ", target.message()));
-    changes.effects.header = true;
-    CancelOpen("the canary was lost; nothing was sent here", changes);
-    return true;
-  }
-  return false;
+bool Rollout::StopIfBudgetUsedUp(Changes& changes) {
+  if ((pending_.empty() && queued_.empty()) || losses_ < budget_) return false;
+  remediation_.set_state(v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
+  remediation_.set_reason(absl::StrCat("the error budget of ", budget_,
+                                       budget_ == 1 ? " target" : " targets",
+                                       " is used up by failed or unknown ones"));
+  changes.effects.header = true;
+  CancelOpen("stopped by the error budget before anything was sent", changes);
+  return true;
 }
 
 Rollout::Readiness Rollout::ReadinessOf(const v1::Target& target, std::string& blocked_by) const {
@@ -263,12 +259,13 @@ Rollout::Readiness Rollout::ReadinessOf(const v1::Target& target, std::string& b
   return readiness;
 }
 
-// Begins what may begin in the present wave. True: something ended by that, so look again.
+// Begins what may begin in the waves that are open. True: something ended by that, so look again.
 bool Rollout::BeginReady(Changes& changes) {
-  const uint32_t wave = CurrentWave();
-  bool skipped = false;
+  const v1::RolloutPolicy& policy = remediation_.policy();
+  Crowd crowd(remediation_, flight_);
+  bool skipped = false, only_waits = true;
   for (uint32_t index : std::set<uint32_t>(pending_)) {
-    if (target(index).wave() != wave) break;
+    if (target(index).wave() > remediation_.open_wave()) break;
     std::string blocked_by;
     const Readiness readiness = ReadinessOf(target(index), blocked_by);
     if (readiness == Readiness::kBlocked) {
@@ -277,18 +274,30 @@ bool Rollout::BeginReady(Changes& changes) {
       continue;
     }
     if (readiness == Readiness::kWaits) continue;
+    only_waits = false;
+    const bool in_window = InWindow(index, changes);
+    if (IsEnd(target(index).state())) skipped = true;
+    if (!in_window || !crowd.HasRoom(target(index))) continue;
     // The unit of the budget is taken here, before the command leaves.
-    if (budget_used() >= budget_ || flight_.size() >= remediation_.policy().concurrency()) break;
+    if (budget_used() >= budget_ || flight_.size() >= policy.concurrency()) {
+      if (policy.windows().empty()) break;
+      continue;  // the others must hear of their windows
+    }
     SetState(index, v1::TARGET_STATE_SENT, changes);
     target(index).clear_message();
+    crowd.Add(target(index));
     BeginStep(index, 0, changes);
   }
-  const bool circle = !skipped && flight_.empty() && queued_.empty() && !pending_.empty();
-  if (circle) {
-    Finish(*pending_.begin(), v1::TARGET_STATE_SKIPPED, "it and others wait for each other",
-           changes);
-  }
-  return skipped || circle;
+  return skipped || (only_waits && SkipOneOfACircle(changes));
+}
+
+// Nothing is under way, and whatever may begin waits for others that may begin.
+bool Rollout::SkipOneOfACircle(Changes& changes) {
+  if (!flight_.empty() || !queued_.empty() || pending_.empty()) return false;
+  const uint32_t first = *pending_.begin();
+  if (target(first).wave() > remediation_.open_wave()) return false;
+  Finish(first, v1::TARGET_STATE_SKIPPED, "it and others wait for each other", changes);
+  return true;
 }
 
 void Rollout::EndIfDone(Changes& changes) {
@@ -303,6 +312,7 @@ void Rollout::EndIfDone(Changes& changes) {
     }
   }
   *remediation_.mutable_ended_at() = ToTimestamp(changes.now);
+  remediation_.clear_soak_until();
   FillTotals(remediation_);
   changes.effects.header = true;
 }
@@ -316,11 +326,13 @@ v1::RemediationProgress Rollout::Progress() const {
     last = std::max(last, target.wave());
     ++(*progress.mutable_totals())[StateName(target.state())];
   }
-  progress.set_wave(std::min(CurrentWave(), last));
+  progress.set_wave(std::min(ended() ? last : remediation_.open_wave(), last));
   progress.set_waves(last + 1);
   progress.set_targets(remediation_.targets_size());
   progress.set_budget(budget_);
   progress.set_budget_used(budget_used());
+  progress.set_reason(remediation_.reason());
+  if (remediation_.has_soak_until()) *progress.mutable_soak_until() = remediation_.soak_until();
   return progress;
 }
 

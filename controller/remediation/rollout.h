@@ -17,7 +17,12 @@
 // in memory and in every state that was made durable.
 //
 // Every state that is not an end has a deadline (NextDeadline, Tick), but for PENDING, which waits
-// for states that have one, or for a person who paused.
+// for states that have one, for its maintenance window, for a wave to soak, or for a person who
+// paused.
+//
+// Waves: those up to Remediation.open_wave may begin. The next one opens when nothing of the
+// present one is open or in flight, its canary is well, and it has soaked (rollout_gates.cc). A
+// machine that is away holds up no wave but the canary's.
 #ifndef KEYMEDIC_CONTROLLER_REMEDIATION_ROLLOUT_H_
 #define KEYMEDIC_CONTROLLER_REMEDIATION_ROLLOUT_H_
 
@@ -54,6 +59,7 @@ class Rollout {
     std::vector<Send> sends;
     std::vector<Look> looks;  // RequestCollect, and tell Collected
     std::vector<AuditLine> audit;
+    bool ask_health = false;  // a wave has soaked: tell Health
   };
 
   explicit Rollout(v1::Remediation remediation);
@@ -74,6 +80,11 @@ class Rollout {
   Effects Resume(absl::Time now);
   // No new target and no new step begins.
   Effects Abort(absl::string_view reason, absl::Time now);
+  // Leaves out a target of which nothing was sent; no effect on others.
+  Effects Skip(uint32_t target, absl::string_view reason, absl::Time now);
+  // What is wrong with the machines treated so far; empty: the next wave may begin, else this
+  // pauses.
+  Effects Health(const std::vector<std::string>& troubles, absl::Time now);
 
   const v1::Remediation& remediation() const { return remediation_; }
   bool ended() const;
@@ -113,10 +124,20 @@ class Rollout {
   bool BeginReady(Changes& changes);
   enum class Readiness { kReady, kWaits, kBlocked };
   Readiness ReadinessOf(const v1::Target& target, std::string& blocked_by) const;
-  bool StopIfLost(Changes& changes);
+  bool SkipOneOfACircle(Changes& changes);
+  bool StopIfBudgetUsedUp(Changes& changes);
   void CancelOpen(absl::string_view message, Changes& changes);
   void EndIfDone(Changes& changes);
-  uint32_t CurrentWave() const;
+
+  // rollout_gates.cc: what a target or a wave waits for beside its turn.
+  bool OpenNextWave(Changes& changes);
+  bool WaveIsOver() const;
+  uint32_t NextWave() const;
+  bool CanaryDecides(uint32_t next, Changes& changes);
+  bool HasSoaked(Changes& changes);
+  void OpenWave(uint32_t wave, Changes& changes);
+  bool InWindow(uint32_t index, Changes& changes);
+  struct Crowd;  // in flight per KMS host and per site
 
   v1::Remediation remediation_;
   uint32_t budget_;
@@ -131,6 +152,8 @@ class Rollout {
     absl::Time next_look = absl::InfiniteFuture();
   };
   std::map<uint32_t, Verification> verifications_;  // only of targets in VERIFYING
+  std::map<uint32_t, absl::Time> window_turns_;  // of pending ones: when its window opens or ends
+  bool health_asked_ = false;
 };
 
 }  // namespace keymedic::controller

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Thousands of seeded schedules of failures, lost and repeated messages, reconnects, deadlines,
-// pauses, aborts and crashes of the controller, each against a simulated fleet with a journal.
-// After every event: the budget holds, in memory and on disk; at the end: every target is at an
-// end, the totals add up, and each command had its effect at most once.
+// 100,000 seeded schedules of failures, lost and repeated messages, reconnects, deadlines, soaking,
+// ill health, maintenance windows, limits per host and site, targets left out by hand, pauses,
+// aborts and crashes of the controller, each against a simulated fleet with a journal. After every
+// event: the budget holds, in memory and on disk; hosts and sites have no more in flight than they
+// may; nothing begins outside of its window. At the end: every target is at an end, the totals add
+// up, and each command had its effect at most once.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -13,6 +15,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "controller/remediation/maintenance.h"
 #include "controller/remediation/rollout.h"
 #include "controller/remediation/states.h"
 
@@ -60,7 +63,7 @@ class Schedule {
     } else {
       budget.set_percent(Pick(101));
     }
-    plan_.mutable_policy()->set_concurrency(1 + Pick(6));
+    MakePolicy(*plan_.mutable_policy());
     ASSERT_TRUE(CompletePolicy(*plan_.mutable_policy()).ok());
     failure_percent_ = Chance(30) ? 0 : Pick(60);
     uint32_t wave = 0;
@@ -71,10 +74,29 @@ class Schedule {
       target.set_wave(wave);
       target.set_state(Chance(10) ? v1::TARGET_STATE_QUEUED_OFFLINE : v1::TARGET_STATE_PENDING);
       target.add_finding_codes("BROKEN");
+      if (Chance(50)) target.set_site(absl::StrCat("site-", Pick(2)));
+      if (Chance(50)) target.set_kms_host(absl::StrCat("kms-", Pick(2)));
+      if (Chance(50)) target.set_utc_offset_minutes(static_cast<int32_t>(Pick(1440)) - 720);
       if (Chance(20)) target.add_after(absl::StrCat("m", Pick(targets)));
       for (uint32_t step = 0, steps = 1 + Pick(3); step < steps; ++step) {
         target.add_steps()->set_action("ensure");
       }
+    }
+  }
+
+  void MakePolicy(v1::RolloutPolicy& policy) {
+    policy.set_concurrency(1 + Pick(6));
+    if (Chance(30)) policy.set_host_concurrency(1 + Pick(2));
+    if (Chance(30)) policy.set_site_concurrency(1 + Pick(2));
+    if (Chance(40)) policy.mutable_soak()->set_seconds(1 + Pick(600));
+    if (Chance(30)) policy.mutable_queue_timeout()->set_seconds(1 + Pick(3600));
+    policy.set_offline(Chance(20) ? v1::OFFLINE_RULE_SKIP : v1::OFFLINE_RULE_QUEUE);
+    policy.set_missed_window(static_cast<v1::MissedWindow>(Pick(4)));
+    for (uint32_t windows = Chance(30) ? 1 + Pick(2) : 0; windows > 0; --windows) {
+      v1::MaintenanceWindow& window = *policy.add_windows();
+      window.set_begin_minute(Pick(1440));
+      window.set_end_minute(Pick(1441));
+      if (Chance(30)) window.add_days(1 + Pick(7));
     }
   }
 
@@ -87,8 +109,32 @@ class Schedule {
   void Perform(Rollout::Effects effects) {
     ASSERT_LE(LossesAndFlights(rollout_->remediation()), rollout_->budget()) << "in memory";
     ASSERT_EQ(LossesAndFlights(rollout_->remediation()), rollout_->budget_used());
+    CheckRoomAndWindows(effects);
     pending_.push_back({rollout_->remediation(), std::move(effects)});
     if (Chance(80)) DurableUpTo(pending_.size());
+  }
+
+  void CheckRoomAndWindows(const Rollout::Effects& effects) {
+    const v1::Remediation& remediation = rollout_->remediation();
+    const v1::RolloutPolicy& policy = remediation.policy();
+    std::map<std::string, uint32_t> hosts, sites;
+    for (const v1::Target& target : remediation.targets()) {
+      if (!IsInFlight(target.state())) continue;
+      if (!target.kms_host().empty()) ++hosts[target.kms_host()];
+      if (!target.site().empty()) ++sites[target.site()];
+    }
+    for (const auto& [host, count] : hosts) {
+      ASSERT_TRUE(policy.host_concurrency() == 0 || count <= policy.host_concurrency()) << host;
+    }
+    for (const auto& [site, count] : sites) {
+      ASSERT_TRUE(policy.site_concurrency() == 0 || count <= policy.site_concurrency()) << site;
+    }
+    for (const Rollout::Send& send : effects.sends) {
+      const v1::Target& target = remediation.targets(send.target);
+      if (!send.first || target.any_time()) continue;
+      ASSERT_LE(NextOpening(policy, target.utc_offset_minutes(), now_).begin, now_)
+          << "outside of its window";
+    }
   }
 
   void DurableUpTo(size_t count) {
@@ -107,6 +153,7 @@ class Schedule {
       ASSERT_LE(LossesAndFlights(disk_), BudgetOf(disk_)) << "on disk";
       for (const Rollout::Send& send : pending.effects.sends) Deliver(send);
       for (const Rollout::Look& look : pending.effects.looks) looks_.push_back(look);
+      ask_health_ |= pending.effects.ask_health;
     }
   }
 
@@ -147,7 +194,12 @@ class Schedule {
       not_sent_.pop_front();
       return Perform(rollout_->NotSent(send.target, send.command.id(), now_));
     }
-    switch (Pick(wild ? 10 : 4)) {
+    if (ask_health_) {
+      ask_health_ = false;
+      std::vector<std::string> troubles(Chance(30) ? 1 : 0, "pc-1 is not well");
+      return Perform(rollout_->Health(troubles, now_));
+    }
+    switch (Pick(wild ? 11 : 4)) {
       case 0:
       case 1: {
         if (answers_.empty()) return Advance();
@@ -184,6 +236,9 @@ class Schedule {
       case 9:
         if (Chance(3)) Perform(rollout_->Abort("", now_));
         return;
+      case 10:
+        if (Chance(20)) Perform(rollout_->Skip(Pick(targets), "by hand", now_));
+        return;
     }
   }
 
@@ -193,6 +248,9 @@ class Schedule {
     }
     DurableUpTo(pending_.size());
     now_ += Chance(50) ? absl::Seconds(5) : absl::Seconds(Pick(400));
+    // Whatever it waits for has an instant, else it would wait for ever.
+    const absl::Time next = rollout_->NextDeadline();
+    if (Chance(30) && next != absl::InfiniteFuture()) now_ = std::max(now_, next);
     Perform(rollout_->Tick(now_));
   }
 
@@ -202,6 +260,7 @@ class Schedule {
     pending_.clear();
     looks_.clear();
     not_sent_.clear();
+    ask_health_ = false;
     rollout_ = std::make_unique<Rollout>(disk_);
     if (rollout_->ended()) return;
     if (rollout_->remediation().started_at().seconds() == 0) return Perform(rollout_->Start(now_));
@@ -228,12 +287,13 @@ class Schedule {
   std::deque<v1::CommandResult> answers_;
   std::deque<Rollout::Look> looks_;
   std::deque<Rollout::Send> not_sent_;
+  bool ask_health_ = false;
   std::set<uint32_t> away_;
   uint32_t failure_percent_ = 0;
 };
 
 TEST(RolloutPropertyTest, BudgetEndAndTotalsHoldOnEverySchedule) {
-  for (uint32_t seed = 1; seed <= 5000; ++seed) {
+  for (uint32_t seed = 1; seed <= 100'000; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     Schedule(seed).Run();
     if (HasFailure()) return;

@@ -302,11 +302,19 @@ Rollout::Effects Rollout::Collected(absl::string_view machine_id, absl::string_v
 void Rollout::Expire(uint32_t index, Changes& changes) {
   v1::Target& target = this->target(index);
   const v1::RolloutPolicy& policy = remediation_.policy();
-  const std::string waited = absl::FormatDuration(FromDuration(policy.step_timeout()));
+  const auto waited = [&] { return absl::FormatDuration(FromDuration(policy.step_timeout())); };
   switch (target.state()) {
     case v1::TARGET_STATE_QUEUED_OFFLINE:
       return Finish(index, v1::TARGET_STATE_SKIPPED,
-                    absl::StrCat("was not connected within ", waited, "; nothing was sent"),
+                    policy.has_queue_until()
+                        ? absl::StrCat("was not connected until ",
+                                       absl::FormatTime("%Y-%m-%d %H:%M UTC",
+                                                        FromTimestamp(policy.queue_until()),
+                                                        absl::UTCTimeZone()),
+                                       "; nothing was sent")
+                        : absl::StrCat("was not connected within ",
+                                       absl::FormatDuration(FromDuration(policy.queue_timeout())),
+                                       "; nothing was sent"),
                     changes);
     case v1::TARGET_STATE_VERIFYING: {
       const std::string looked = absl::FormatDuration(FromDuration(policy.verify_timeout()));
@@ -322,7 +330,7 @@ void Rollout::Expire(uint32_t index, Changes& changes) {
     default:
       return Finish(index, v1::TARGET_STATE_UNKNOWN,
                     absl::StrCat(StepTitle(target, target.current_step()), " was sent and not ",
-                                 "answered within ", waited, "; look at the machine"),
+                                 "answered within ", waited(), "; look at the machine"),
                     changes);
   }
 }

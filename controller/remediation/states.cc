@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "controller/remediation/maintenance.h"
 
 namespace keymedic::controller {
 namespace {
@@ -92,6 +93,16 @@ absl::Status CompletePolicy(v1::RolloutPolicy& policy) {
       CompleteTimeout(*policy.mutable_step_timeout(), 5 * 60, "step_timeout (seconds)");
   status.Update(
       CompleteTimeout(*policy.mutable_verify_timeout(), 2 * 60, "verify_timeout (seconds)"));
+  const auto step_seconds = static_cast<int>(policy.step_timeout().seconds());
+  status.Update(
+      CompleteTimeout(*policy.mutable_queue_timeout(), step_seconds, "queue_timeout (seconds)"));
+  status.Update(CompleteTimeout(*policy.mutable_soak(), 0, "soak (seconds)"));
+  if (policy.health().empty()) {
+    policy.add_health(v1::HEALTH_CONDITION_STAYS_CURED);
+    policy.add_health(v1::HEALTH_CONDITION_NO_NEW_CRITICAL);
+    policy.add_health(v1::HEALTH_CONDITION_CONNECTED);
+  }
+  status.Update(CheckWindows(policy));
   return status;
 }
 

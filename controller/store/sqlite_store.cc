@@ -15,13 +15,13 @@
 namespace keymedic::controller {
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;  // 2: tried
 constexpr size_t kMaxGroup = 4096;  // batches in one transaction: bounds how long the first waits
 
-constexpr std::array<absl::string_view, 10> kTableNames = {
-    "machines",     "sections", "events", "notices", "tokens",
-    "remediations", "targets",  "audit",  "policy",  "revoked"};
-static_assert(static_cast<size_t>(Table::kRevoked) + 1 == kTableNames.size());
+constexpr std::array<absl::string_view, 11> kTableNames = {
+    "machines", "sections", "events", "notices", "tokens", "remediations",
+    "targets",  "audit",    "policy", "revoked", "tried"};
+static_assert(static_cast<size_t>(Table::kTried) + 1 == kTableNames.size());
 
 struct TableStatements {
   Statement put, remove, get, scan, scan_to_end;
@@ -129,7 +129,9 @@ class Connection {
       absl::StrAppend(&sql, "CREATE TABLE IF NOT EXISTS ", name,
                       " (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;");
     }
-    absl::StrAppend(&sql, "INSERT INTO schema VALUES (", kSchemaVersion, ");COMMIT;");
+    // So far each version only adds tables.
+    absl::StrAppend(&sql, "DELETE FROM schema; INSERT INTO schema VALUES (", kSchemaVersion,
+                    ");COMMIT;");
     return database_.Execute(sql);
   }
 

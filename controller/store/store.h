@@ -36,6 +36,7 @@ enum class Table {
   kAudit,         // sequence (20 digits) -> v1::AuditEntry
   kPolicy,        // "policy" -> v1::Policy
   kRevoked,       // machine id -> reason
+  kTried,         // machine id \0 finding code \0 action -> TriedRow
 };
 
 struct Write {

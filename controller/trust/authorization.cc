@@ -28,7 +28,10 @@ constexpr MethodRule kRules[] = {
 
     // Planning looks and stopping stops; what lets a plan run is the approval of its hash.
     {"/keymedic.v1.RemediationService/PlanRemediation", Caller::kOperator},
+    {"/keymedic.v1.RemediationService/RetryRemediation", Caller::kOperator},
+    {"/keymedic.v1.RemediationService/ApproveRemediation", Caller::kApprover},
     {"/keymedic.v1.RemediationService/StartRemediation", Caller::kApprover},
+    {"/keymedic.v1.RemediationService/SkipTarget", Caller::kOperator},
     {"/keymedic.v1.RemediationService/PauseRemediation", Caller::kOperator},
     {"/keymedic.v1.RemediationService/ResumeRemediation", Caller::kApprover},
     {"/keymedic.v1.RemediationService/AbortRemediation", Caller::kOperator},

@@ -14,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/files.h"
 #include "plugins/systems/portable/portable.h"
 
@@ -73,6 +75,8 @@ class PortableMachine final : public Machine {
     if (!name.second.empty()) os.set_dns_domain(name.second);
     os.set_caption(OsCaption());
     os.set_is_server(false);
+    os.set_utc_offset_minutes(static_cast<int32_t>(
+        absl::ToInt64Minutes(absl::Seconds(absl::LocalTimeZone().At(absl::Now()).offset))));
     for (std::string& address : OwnAddresses()) os.add_addresses(std::move(address));
     return os;
   }

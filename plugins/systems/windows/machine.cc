@@ -91,6 +91,21 @@ std::vector<std::string> OwnAddresses() {
   return addresses;
 }
 
+// Windows counts the other way: UTC = local time + bias.
+std::optional<int32_t> UtcOffsetMinutes() {
+  TIME_ZONE_INFORMATION zone{};
+  switch (GetTimeZoneInformation(&zone)) {
+    case TIME_ZONE_ID_UNKNOWN:  // it has no summer time
+      return -zone.Bias;
+    case TIME_ZONE_ID_STANDARD:
+      return -(zone.Bias + zone.StandardBias);
+    case TIME_ZONE_ID_DAYLIGHT:
+      return -(zone.Bias + zone.DaylightBias);
+    default:
+      return std::nullopt;
+  }
+}
+
 // Of those that Windows knows already: a search for one that is not there takes long.
 std::optional<std::string> DomainController() {
   DOMAIN_CONTROLLER_INFOW* info = nullptr;
@@ -170,6 +185,7 @@ class WindowsMachine final : public Machine {
     if (is_virtual.has_value()) os.set_is_virtual(*is_virtual);
     for (std::string& address : OwnAddresses()) os.add_addresses(std::move(address));
     FillSkew(os);
+    if (const auto offset = UtcOffsetMinutes()) os.set_utc_offset_minutes(*offset);
     return os;
   }
 
