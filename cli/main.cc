@@ -80,6 +80,7 @@ int Main(int argc, char** argv) {
   AddFindings(app, globals, exit_code);
   AddEstate(app, globals, exit_code);
   AddRemediations(app, globals, exit_code);
+  AddPolicy(app, globals, exit_code);
   AddTokens(app, globals, exit_code);
   AddAudit(app, globals, exit_code);
   AddProfiles(app, globals, exit_code);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/remediation_view.h"
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/finding_view.h"
@@ -15,9 +14,7 @@
 namespace keymedic::cli {
 namespace {
 
-std::string Lower(absl::string_view name, absl::string_view prefix) {
-  return absl::StrReplaceAll(absl::AsciiStrToLower(absl::StripPrefix(name, prefix)), {{"_", "-"}});
-}
+constexpr int kNamesShown = 5;
 
 uint32_t Total(const google::protobuf::Map<std::string, uint32_t>& totals,
                std::initializer_list<v1::TargetState> states) {
@@ -35,24 +32,12 @@ std::string Actions(const v1::Target& target) {
   return absl::StrJoin(actions, ", ");
 }
 
-std::string WaveName(uint32_t wave) {
-  if (wave == 0) return "hosts first";
-  return wave == 1 ? "canary" : absl::StrCat("wave ", wave - 1);
-}
-
 void PrintTargets(const v1::Remediation& plan, std::ostream& out, bool color) {
   TextTable table({"WAVE", "MACHINE", "STATE", "FOR", "WHAT CHANGES"});
   for (const v1::Target& target : plan.targets()) {
-    std::vector<std::string> changes;
-    for (const v1::Step& step : target.steps()) {
-      for (const v1::Change& change : step.changes())
-        changes.push_back(
-            absl::StrCat(change.field(), ": ", change.before(), " -> ", change.after()));
-      if (step.changes().empty()) changes.push_back(step.action());
-    }
     table.Add({WaveName(target.wave()), target.display_name(), StateName(target.state()),
                absl::StrJoin(target.finding_codes(), ","),
-               target.message().empty() ? absl::StrJoin(changes, "; ") : target.message()});
+               target.message().empty() ? ChangesText(target, "; ") : target.message()});
   }
   table.Print(out, color);
 }
@@ -74,16 +59,24 @@ void PrintFolded(const v1::Remediation& plan, std::ostream& out, bool color) {
   table.Print(out, color);
 }
 
+void PrintSinceLast(const v1::Remediation& plan, std::ostream& out) {
+  if (!plan.has_since_last()) return;
+  const v1::SelectionChange& change = plan.since_last();
+  out << "since " << absl::StripPrefix(change.last(), "remediations/") << ": ";
+  if (change.added().empty() && change.removed().empty()) {
+    out << "the same machines\n";
+    return;
+  }
+  out << "+" << change.added_size() << " -" << change.removed_size();
+  for (const auto& [sign, names] : {std::pair("+", &change.added()), {"-", &change.removed()}}) {
+    for (int i = 0; i < std::min(names->size(), kNamesShown); ++i)
+      out << " " << sign << names->Get(i);
+    if (names->size() > kNamesShown) out << " ...";
+  }
+  out << '\n';
+}
+
 }  // namespace
-
-std::string StateName(v1::RemediationState state) {
-  return Lower(v1::RemediationState_Name(state), "REMEDIATION_STATE_");
-}
-std::string StateName(v1::TargetState state) {
-  return Lower(v1::TargetState_Name(state), "TARGET_STATE_");
-}
-
-bool IsEnd(v1::RemediationState state) { return state >= v1::REMEDIATION_STATE_SUCCEEDED; }
 
 int ExitCodeOf(v1::RemediationState state) {
   switch (state) {
@@ -100,8 +93,10 @@ int ExitCodeOf(v1::RemediationState state) {
 }
 
 void PrintPlan(const v1::Remediation& plan, std::ostream& out, bool color, bool details) {
-  out << Paint(absl::StrCat("Plan ", plan.id()), Style::kBold, color) << ": " << plan.targets_size()
-      << " machines, for '" << plan.selector() << "'\n";
+  const std::string title = plan.id().empty() ? "Preview" : absl::StrCat("Plan ", plan.id());
+  out << Paint(title, Style::kBold, color) << ": " << plan.targets_size() << " machines, for '"
+      << plan.selector() << "'\n";
+  PrintSinceLast(plan, out);
   if (plan.targets_size() > 0) {
     if (details) {
       PrintTargets(plan, out, color);
@@ -113,7 +108,7 @@ void PrintPlan(const v1::Remediation& plan, std::ostream& out, bool color, bool 
     out << Paint("not treated", Style::kYellow, color) << "  " << finding.code() << " "
         << finding.subject() << ": " << finding.why_untreatable() << '\n';
   }
-  out << "plan hash " << plan.plan_hash() << '\n';
+  if (!plan.plan_hash().empty()) out << "plan hash " << plan.plan_hash() << '\n';
 }
 
 std::string ProgressText(const v1::RemediationProgress& progress) {

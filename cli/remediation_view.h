@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "cli/remediation_words.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
 
@@ -19,9 +20,6 @@ void PrintPlan(const v1::Remediation& plan, std::ostream& out, bool color, bool 
 // "wave 2 of 5  [####....] 40/90  in flight 6  failed 0 (budget 18)"
 std::string ProgressText(const v1::RemediationProgress& progress);
 void PrintOutcome(const v1::Remediation& remediation, std::ostream& out, bool color);
-std::string StateName(v1::RemediationState state);  // "running"
-std::string StateName(v1::TargetState state);
-bool IsEnd(v1::RemediationState state);
 int ExitCodeOf(v1::RemediationState state);
 
 // Follows it to its end, with a progress line. A controller that goes away is waited for: up to

@@ -4,49 +4,42 @@
 #include <iostream>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
+#include "cli/remediation_report.h"
 #include "cli/remediation_view.h"
+#include "cli/rollout_options.h"
 
 namespace keymedic::cli {
 namespace {
 
 constexpr int kPatienceSeconds = 600;
+constexpr int kPlanSeconds = 300;
 
 struct PlanOptions {
   std::string selector;
   uint32_t expect_count = 0;
   std::vector<std::string> treat;
   std::vector<std::string> approve;
-  uint32_t canary = 0, first_wave = 0, concurrency = 0;
-  double growth = 0;
-  std::string budget;
+  RolloutOptions rollout;
+  bool again = false;
   bool details = false;
+  bool preview = false;
 };
 
 std::string ResourceName(const std::string& id) {
   return absl::StartsWith(id, "remediations/") ? id : absl::StrCat("remediations/", id);
 }
 
-absl::Status SetBudget(const std::string& text, v1::RolloutPolicy& policy) {
-  absl::string_view number = text;
-  uint32_t absolute = 0;
-  double percent = 0;
-  if (text.empty()) return absl::OkStatus();
-  if (absl::ConsumeSuffix(&number, "%") && absl::SimpleAtod(number, &percent) && percent >= 0 &&
-      percent <= 100) {
-    policy.mutable_error_budget()->set_percent(percent);
-  } else if (absl::SimpleAtoi(text, &absolute)) {
-    policy.mutable_error_budget()->set_absolute(absolute);
-  } else {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--budget is '", text, "': give a number of machines (3) or a percentage (5%)"));
+void ShowPlan(const v1::Remediation& plan, const Globals& globals, bool details) {
+  if (globals.json()) return PrintJson(plan);
+  PrintPlan(plan, std::cout, globals.color(), details);
+  if (plan.targets_size() > 0 && !plan.id().empty()) {
+    std::cout << "start it with: keymedic remediations start " << plan.id() << " --plan-hash "
+              << plan.plan_hash() << " --watch\n";
   }
-  return absl::OkStatus();
 }
 
 int Plan(const Globals& globals, const PlanOptions& options) {
@@ -55,28 +48,66 @@ int Plan(const Globals& globals, const PlanOptions& options) {
   request.set_expect_count(options.expect_count);
   request.mutable_treat()->Add(options.treat.begin(), options.treat.end());
   request.mutable_approve()->Add(options.approve.begin(), options.approve.end());
-  v1::RolloutPolicy& policy = *request.mutable_policy();
-  policy.set_canary(options.canary);
-  policy.set_first_wave(options.first_wave);
-  policy.set_growth(options.growth);
-  policy.set_concurrency(options.concurrency);
-  if (const absl::Status status = SetBudget(options.budget, policy); !status.ok())
-    return Fail(status, kUsage);
+  request.set_again(options.again);
+  request.set_validate_only(options.preview);
+  auto policy = options.rollout.ToPolicy();
+  if (!policy.ok()) return Fail(policy.status(), kUsage);
+  *request.mutable_policy() = *std::move(policy);
   SystemRandom random;
   request.set_request_id(random.Uuid());
   auto session = OpenSession(globals);
   if (!session.ok()) return Fail(session.status());
   auto plan = Call(**session, (*session)->remediation,
-                   &v1::RemediationService::Stub::PlanRemediation, request, 300);
+                   &v1::RemediationService::Stub::PlanRemediation, request, kPlanSeconds);
   if (!plan.ok()) return Fail(plan.status());
+  ShowPlan(*plan, globals, options.details);
+  return kOk;
+}
+
+int Retry(const Globals& globals, const std::string& id, bool failed_only) {
+  SystemRandom random;
+  v1::RetryRemediationRequest request;
+  request.set_name(ResourceName(id));
+  request.set_failed_only(failed_only);
+  request.set_request_id(random.Uuid());
+  auto session = OpenSession(globals);
+  if (!session.ok()) return Fail(session.status());
+  auto plan = Call(**session, (*session)->remediation,
+                   &v1::RemediationService::Stub::RetryRemediation, request, kPlanSeconds);
+  if (!plan.ok()) return Fail(plan.status());
+  ShowPlan(*plan, globals, /*details=*/false);
+  return kOk;
+}
+
+int Approve(const Globals& globals, const std::string& id, const std::string& hash) {
+  auto session = OpenSession(globals);
+  if (!session.ok()) return Fail(session.status());
+  v1::ApproveRemediationRequest request;
+  request.set_name(ResourceName(id));
+  request.set_plan_hash(hash);
+  auto approved = Call(**session, (*session)->remediation,
+                       &v1::RemediationService::Stub::ApproveRemediation, request);
+  if (!approved.ok()) return Fail(approved.status());
   if (globals.json()) {
-    PrintJson(*plan);
-    return kOk;
+    PrintJson(*approved);
+  } else {
+    std::cout << approved->id() << " approved by " << approved->approved_by() << '\n';
   }
-  PrintPlan(*plan, std::cout, globals.color(), options.details);
-  if (plan->targets_size() > 0) {
-    std::cout << "start it with: keymedic remediations start " << plan->id() << " --plan-hash "
-              << plan->plan_hash() << " --watch\n";
+  return kOk;
+}
+
+int Report(const Globals& globals, const std::string& id, const std::string& format) {
+  auto session = OpenSession(globals);
+  if (!session.ok()) return Fail(session.status());
+  v1::GetRemediationRequest request;
+  request.set_name(ResourceName(id));
+  auto found = Call(**session, (*session)->remediation,
+                    &v1::RemediationService::Stub::GetRemediation, request);
+  if (!found.ok()) return Fail(found.status());
+  if (format == "json" || (format.empty() && globals.json())) {
+    PrintJson(*found);
+  } else {
+    std::cout << MarkdownReport(*found);
   }
   return kOk;
 }
@@ -183,12 +214,13 @@ using ControlMethod = grpc::Status (v1::RemediationService::Stub::*)(
     grpc::ClientContext*, const v1::ControlRemediationRequest&, v1::Remediation*);
 
 int Control(const Globals& globals, const std::string& id, const std::string& reason,
-            ControlMethod method) {
+            ControlMethod method, const std::string& machine = "") {
   auto session = OpenSession(globals);
   if (!session.ok()) return Fail(session.status());
   v1::ControlRemediationRequest request;
   request.set_name(ResourceName(id));
   request.set_reason(reason);
+  request.set_machine(machine);
   auto answer = Call(**session, (*session)->remediation, method, request);
   if (!answer.ok()) return Fail(answer.status());
   if (globals.json()) {
@@ -213,13 +245,20 @@ void AddPlan(CLI::App& noun, Globals& globals, int& exit_code) {
   plan->add_option("--approve", o->approve,
                    "actions that need your explicit word (reset_machine_id)")
       ->delimiter(',');
-  plan->add_option("--canary", o->canary, "machines in the canary");
-  plan->add_option("--first-wave", o->first_wave, "machines in the first wave after it");
-  plan->add_option("--growth", o->growth, "of each wave over the one before");
-  plan->add_option("--concurrency", o->concurrency, "machines at the same time");
-  plan->add_option("--budget", o->budget, "how many may fail: machines (3) or percent of all (5%)");
+  plan->add_flag("--again", o->again, "also what was tried on the same machine before and failed");
+  o->rollout.AddTo(*plan);
   plan->add_flag("--details", o->details, "each machine with what would change");
   plan->callback([&globals, &exit_code, o] { exit_code = Plan(globals, *o); });
+
+  CLI::App* preview = noun.add_subcommand(
+      "preview", "which machines a selector names, and how that differs from its last plan");
+  preview->fallthrough();
+  auto p = std::make_shared<PlanOptions>();
+  p->preview = true;
+  preview->add_option("--select", p->selector, "as for plan")->required();
+  preview->add_option("--treat", p->treat, "only these actions")->delimiter(',');
+  preview->add_flag("--details", p->details, "each machine");
+  preview->callback([&globals, &exit_code, p] { exit_code = Plan(globals, *p); });
 }
 
 }  // namespace
@@ -261,6 +300,28 @@ void AddRemediations(CLI::App& app, Globals& globals, int& exit_code) {
   CLI::App* list = noun->add_subcommand("list", "all of them, newest first");
   list->fallthrough();
   list->callback([&globals, &exit_code] { exit_code = List(globals); });
+
+  auto machine = std::make_shared<std::string>();
+  CLI::App* skip = with_id("skip", "leave out one machine of which nothing was sent");
+  skip->add_option("MACHINE", *machine, "name or id")->required();
+  skip->add_option("--reason", *reason, "for the audit log");
+  skip->callback([&globals, &exit_code, id, reason, machine] {
+    exit_code = Control(globals, *id, *reason, &v1::RemediationService::Stub::SkipTarget, *machine);
+  });
+  CLI::App* approve = with_id("approve", "vouch for a plan: exactly the one whose hash you give");
+  approve->add_option("--plan-hash", *hash, "of the plan you have seen")->required();
+  approve->callback([&globals, &exit_code, id, hash] { exit_code = Approve(globals, *id, *hash); });
+  auto failed_only = std::make_shared<bool>(false);
+  CLI::App* retry = with_id("retry", "a new plan for what an ended one has left");
+  retry->add_flag("--failed", *failed_only, "only what failed, not what was skipped or cancelled");
+  retry->callback(
+      [&globals, &exit_code, id, failed_only] { exit_code = Retry(globals, *id, *failed_only); });
+  auto format = std::make_shared<std::string>();
+  CLI::App* report = with_id("report", "for the change ticket: Markdown, or JSON");
+  report->add_option("-o,--output", *format, "markdown or json")
+      ->check(CLI::IsMember({"markdown", "json"}));
+  report->callback(
+      [&globals, &exit_code, id, format] { exit_code = Report(globals, *id, *format); });
 
   const struct {
     const char* name;

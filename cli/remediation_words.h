@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What states and waves are called. Pure; any thread.
+#ifndef KEYMEDIC_CLI_REMEDIATION_WORDS_H_
+#define KEYMEDIC_CLI_REMEDIATION_WORDS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "keymedic/v1/remediation_service.pb.h"
+
+namespace keymedic::cli {
+
+std::string StateName(v1::RemediationState state);  // "running"
+std::string StateName(v1::TargetState state);       // "queued-offline"
+std::string WaveName(uint32_t wave);                // "hosts first", "canary", "wave 2"
+bool IsEnd(v1::RemediationState state);
+// "client_key: 2YT43 -> 8XVJK", or the action's name where CHECK has not been.
+std::string ChangesText(const v1::Target& target, const char* between);
+
+}  // namespace keymedic::cli
+
+#endif  // KEYMEDIC_CLI_REMEDIATION_WORDS_H_
