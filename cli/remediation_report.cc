@@ -93,7 +93,7 @@ void AddTargets(const v1::Remediation& r, std::string& out) {
       if (!step.inverse().action().empty()) undo.push_back(step.action());
     }
     AddRow(out, {target.display_name(), WaveName(target.wave()), StateName(target.state()),
-                 absl::StrJoin(target.finding_codes(), ", "), ChangesText(target, "; "),
+                 absl::StrJoin(target.finding_codes(), ", "), ChangesText(target),
                  undo.empty() ? "no" : absl::StrJoin(undo, ", "), target.message()});
   }
 }

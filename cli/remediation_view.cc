@@ -37,7 +37,7 @@ void PrintTargets(const v1::Remediation& plan, std::ostream& out, bool color) {
   for (const v1::Target& target : plan.targets()) {
     table.Add({WaveName(target.wave()), target.display_name(), StateName(target.state()),
                absl::StrJoin(target.finding_codes(), ","),
-               target.message().empty() ? ChangesText(target, "; ") : target.message()});
+               target.message().empty() ? ChangesText(target) : target.message()});
   }
   table.Print(out, color);
 }

@@ -32,7 +32,7 @@ std::string WaveName(uint32_t wave) {
 
 bool IsEnd(v1::RemediationState state) { return state >= v1::REMEDIATION_STATE_SUCCEEDED; }
 
-std::string ChangesText(const v1::Target& target, const char* between) {
+std::string ChangesText(const v1::Target& target) {
   std::vector<std::string> changes;
   for (const v1::Step& step : target.steps()) {
     for (const v1::Change& change : step.changes()) {
@@ -41,7 +41,7 @@ std::string ChangesText(const v1::Target& target, const char* between) {
     }
     if (step.changes().empty()) changes.push_back(step.action());
   }
-  return absl::StrJoin(changes, between);
+  return absl::StrJoin(changes, "; ");
 }
 
 }  // namespace keymedic::cli

@@ -15,8 +15,8 @@ std::string StateName(v1::RemediationState state);  // "running"
 std::string StateName(v1::TargetState state);       // "queued-offline"
 std::string WaveName(uint32_t wave);                // "hosts first", "canary", "wave 2"
 bool IsEnd(v1::RemediationState state);
-// "client_key: 2YT43 -> 8XVJK", or the action's name where CHECK has not been.
-std::string ChangesText(const v1::Target& target, const char* between);
+// "client_key: 2YT43 -> 8XVJK; activate": the action's name where CHECK has not been.
+std::string ChangesText(const v1::Target& target);
 
 }  // namespace keymedic::cli
 

@@ -127,23 +127,17 @@ class RemediationService final : public v1::RemediationService::CallbackService 
   ServerUnaryReactor* PlanRemediation(CallbackServerContext* context,
                                       const v1::PlanRemediationRequest* request,
                                       v1::Remediation* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    manager_.Plan(*request, actor_(*context), Answer(reactor, response));
-    return reactor;
+    return Unary(&RemediationManager::Plan, context, *request, response);
   }
   ServerUnaryReactor* RetryRemediation(CallbackServerContext* context,
                                        const v1::RetryRemediationRequest* request,
                                        v1::Remediation* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    manager_.Retry(*request, actor_(*context), Answer(reactor, response));
-    return reactor;
+    return Unary(&RemediationManager::Retry, context, *request, response);
   }
   ServerUnaryReactor* ApproveRemediation(CallbackServerContext* context,
                                          const v1::ApproveRemediationRequest* request,
                                          v1::Remediation* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    manager_.Approve(*request, actor_(*context), Answer(reactor, response));
-    return reactor;
+    return Unary(&RemediationManager::Approve, context, *request, response);
   }
   ServerUnaryReactor* SkipTarget(CallbackServerContext* context,
                                  const v1::ControlRemediationRequest* request,
@@ -153,9 +147,7 @@ class RemediationService final : public v1::RemediationService::CallbackService 
   ServerUnaryReactor* StartRemediation(CallbackServerContext* context,
                                        const v1::StartRemediationRequest* request,
                                        v1::Remediation* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    manager_.Start(*request, actor_(*context), Answer(reactor, response));
-    return reactor;
+    return Unary(&RemediationManager::Start, context, *request, response);
   }
   ServerUnaryReactor* PauseRemediation(CallbackServerContext* context,
                                        const v1::ControlRemediationRequest* request,
@@ -192,6 +184,15 @@ class RemediationService final : public v1::RemediationService::CallbackService 
   }
 
  private:
+  template <typename Request>
+  ServerUnaryReactor* Unary(void (RemediationManager::*call)(Request, std::string,
+                                                             RemediationManager::Done),
+                            CallbackServerContext* context, const Request& request,
+                            v1::Remediation* response) {
+    ServerUnaryReactor* reactor = context->DefaultReactor();
+    (manager_.*call)(request, actor_(*context), Answer(reactor, response));
+    return reactor;
+  }
   ServerUnaryReactor* Control(RemediationManager::Control control, CallbackServerContext* context,
                               const v1::ControlRemediationRequest* request,
                               v1::Remediation* response) {
