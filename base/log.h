@@ -29,7 +29,8 @@ struct fmt::formatter<absl::string_view> : fmt::formatter<fmt::string_view> {
 
 namespace keymedic::log {
 
-enum class Level { kDebug, kInfo, kWarning, kError };
+// kNothing is for a minimum.
+enum class Level { kDebug, kInfo, kWarning, kError, kNothing };
 
 // To standard error: plain text on a terminal, one JSON object a line otherwise (keys ts, level,
 // msg_id, msg, component). Once, at the start of main; without it only warnings and errors appear.

@@ -119,11 +119,14 @@ absl::StatusOr<Database> Database::Open(const std::string& path) {
 }
 
 Database::Database(Database&& other) noexcept
-    : path_(std::move(other.path_)), handle_(std::exchange(other.handle_, nullptr)) {}
+    : path_(std::move(other.path_)),
+      handle_(std::exchange(other.handle_, nullptr)),
+      before_commit_(std::move(other.before_commit_)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(handle_, other.handle_);
+  std::swap(before_commit_, other.before_commit_);
   return *this;
 }
 
@@ -142,6 +145,14 @@ absl::StatusOr<Statement> Database::Prepare(absl::string_view sql) {
     return SqliteError(handle_, sql);
   }
   return Statement(statement, handle_);
+}
+
+void Database::BeforeCommit(std::function<bool()> allowed) {
+  before_commit_ = std::make_unique<std::function<bool()>>(std::move(allowed));
+  sqlite3_commit_hook(
+      handle_,
+      [](void* ask) { return (*static_cast<std::function<bool()>*>(ask))() ? 0 : 1; },
+      before_commit_.get());
 }
 
 int64_t Database::changes() const { return sqlite3_changes64(handle_); }

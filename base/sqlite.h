@@ -12,6 +12,7 @@
 #define KEYMEDIC_BASE_SQLITE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -61,11 +62,15 @@ class Database {
   absl::StatusOr<Statement> Prepare(absl::string_view sql);
   const std::string& path() const { return path_; }
   int64_t changes() const;  // rows that the last statement changed
+  // From now on each commit asks first; after a "no" nothing of it was written, and the statement
+  // fails. For tests that end a process at one of its writes.
+  void BeforeCommit(std::function<bool()> allowed);
 
  private:
   explicit Database(std::string path) : path_(std::move(path)) {}
   std::string path_;
   sqlite3* handle_ = nullptr;
+  std::unique_ptr<std::function<bool()>> before_commit_;  // where SQLite finds it after a move
 };
 
 }  // namespace keymedic

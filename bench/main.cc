@@ -2,8 +2,6 @@
 //
 // keymedic-bench: the figures. Each is one JSON line: what was measured, its floor measured in the
 // same run, and the ratio. See README.md for what each floor is.
-#include <grpcpp/grpcpp.h>
-
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
@@ -15,21 +13,18 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
-#include "base/join_token.h"
 #include "base/status_macros.h"
-#include "base/x509.h"
 #include "bench/echo.h"
 #include "bench/figure.h"
+#include "bench/rollout.h"
+#include "bench/stage.h"
 #include "bench/streams.h"
 #include "cli/child.h"
 #include "cli/programs.h"
 #include "cli/session.h"
-#include "keymedic/v1/agent_service.grpc.pb.h"
 
 namespace keymedic::bench {
 namespace {
-
-constexpr absl::Duration kPatience = absl::Seconds(60);
 
 struct Memory {
   double resident_kb = 0, private_kb = 0;
@@ -48,125 +43,6 @@ Memory MemoryOf(pid_t pid) {
   }
   return memory;
 }
-
-absl::StatusOr<std::string> WaitForFile(const std::string& path, cli::Child& child) {
-  const absl::Time deadline = absl::Now() + kPatience;
-  while (absl::Now() < deadline) {
-    if (auto text = ReadFile(path); text.ok() && !text->empty())
-      return std::string(absl::StripAsciiWhitespace(*text));
-    if (const std::string ended = child.Ended(); !ended.empty()) return absl::InternalError(ended);
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return absl::DeadlineExceededError(absl::StrCat(path, " did not appear"));
-}
-
-// A controller, a bare echo server with the same authority, and enrolled agents' credentials.
-class Stage {
- public:
-  explicit Stage(std::string build)
-      : bin_(build + "/bin/"), plugins_(build + "/lib/keymedic/plugins") {}
-  ~Stage() {
-    controller.reset();
-    echo.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(directory, ignored);
-  }
-
-  absl::Status Start(size_t agents) {
-    directory = std::filesystem::temp_directory_path() / "keymedic-bench-XXXXXX";
-    if (mkdtemp(directory.data()) == nullptr)
-      return absl::ErrnoToStatus(errno, "cannot make a temporary directory");
-    data_ = directory + "/controller/";
-    KM_RETURN_IF_ERROR(RunToEnd({bin_ + "keymedic-controller", "init", "--data-dir", data_,
-                                 "--name", "localhost", "--name", "127.0.0.1"}));
-    KM_RETURN_IF_ERROR(StartController());
-    echo = Launch(
-        {cli::ProgramPath("keymedic-bench"), "echo-server", data_, directory + "/echo.port"});
-    KM_ASSIGN_OR_RETURN(const std::string echo_port, WaitForFile(directory + "/echo.port", *echo));
-    echo_address = "127.0.0.1:" + echo_port;
-    KM_RETURN_IF_ERROR(EnrollAll(agents));
-    // What enrolling left in its heap would hide what streams take.
-    controller.reset();
-    return StartController();
-  }
-
-  std::unique_ptr<cli::Child> Launch(std::vector<std::string> command) const {
-    auto child = std::make_unique<cli::Child>(cli::Child::Options{
-        .command = std::move(command), .environment = {}, .log_file = directory + "/log"});
-    const absl::Status status = child->Start();
-    if (!status.ok()) std::cerr << status.message() << '\n';
-    return child;
-  }
-
-  absl::StatusOr<std::string> Token(size_t uses) const {
-    KM_ASSIGN_OR_RETURN(
-        auto session, cli::Session::Open({controller_address, data_ + "ca.crt", data_ + "admin.crt",
-                                          data_ + "admin.key"}));
-    v1::CreateTokenRequest request;
-    request.set_uses(static_cast<uint32_t>(uses));
-    KM_ASSIGN_OR_RETURN(
-        const v1::CreateTokenResponse response,
-        cli::Call(*session, session->access, &v1::AccessService::Stub::CreateToken, request));
-    return response.secret();
-  }
-
-  const std::string& bin() const { return bin_; }
-  const std::string& plugins() const { return plugins_; }
-  const std::string& data() const { return data_; }
-
-  std::string directory, controller_address, echo_address;
-  std::unique_ptr<cli::Child> controller, echo;
-  std::vector<Credential> credentials;
-
- private:
-  absl::Status StartController() {
-    const std::string port_file = directory + "/controller.port";
-    std::error_code ignored;
-    std::filesystem::remove(port_file, ignored);
-    controller = Launch({bin_ + "keymedic-controller", "run", "--data-dir", data_, "--listen",
-                         "127.0.0.1:0", "--port-file", port_file});
-    KM_ASSIGN_OR_RETURN(const std::string port, WaitForFile(port_file, *controller));
-    controller_address = "127.0.0.1:" + port;
-    return absl::OkStatus();
-  }
-
-  absl::Status RunToEnd(std::vector<std::string> command) const {
-    const std::string name = command[0];
-    auto child = Launch(std::move(command));
-    std::string ended;
-    while ((ended = child->Ended()).empty()) absl::SleepFor(absl::Milliseconds(5));
-    return ended.find("code 0") != std::string::npos
-               ? absl::OkStatus()
-               : absl::InternalError(absl::StrCat(name, " ", ended));
-  }
-
-  absl::Status EnrollAll(size_t agents) {
-    KM_ASSIGN_OR_RETURN(const std::string ca, ReadFile(data_ + "ca.crt"));
-    KM_ASSIGN_OR_RETURN(const std::string token, Token(agents + 1));
-    auto stub = v1::AgentService::NewStub(grpc::CreateChannel(
-        controller_address,
-        grpc::SslCredentials({.pem_root_certs = ca, .pem_private_key = "", .pem_cert_chain = ""})));
-    for (size_t i = 0; i < agents; ++i) {
-      KM_ASSIGN_OR_RETURN(const std::string key, x509::GenerateKeyPem());
-      v1::EnrollRequest request;
-      request.set_token(token);
-      request.set_machine_name(absl::StrCat("bench-", i));
-      request.set_machine_id(
-          absl::StrCat("bbbbbbbb-0000-4000-8000-", absl::Dec(i, absl::kZeroPad12)));
-      KM_ASSIGN_OR_RETURN(*request.mutable_csr_pem(),
-                          x509::MakeCsrPem(key, request.machine_name()));
-      v1::EnrollResponse response;
-      grpc::ClientContext context;
-      if (const grpc::Status status = stub->Enroll(&context, request, &response); !status.ok())
-        return absl::InternalError(status.error_message());
-      credentials.push_back({ca, response.certificate_pem(), key});
-    }
-    return absl::OkStatus();
-  }
-
-  const std::string bin_, plugins_;
-  std::string data_;
-};
 
 absl::StatusOr<double> PushRate(const std::string& target,
                                 const std::vector<Credential>& credentials, int seconds) {
@@ -261,9 +137,7 @@ absl::Status AgentMemory(const std::string& build, const std::string& estate) {
                             stage.data(), stage.directory + "/idle.ready"});
   KM_RETURN_IF_ERROR(WaitForFile(stage.directory + "/idle.ready", *idle).status());
 
-  KM_ASSIGN_OR_RETURN(auto session,
-                      cli::Session::Open({stage.controller_address, stage.data() + "ca.crt",
-                                          stage.data() + "admin.crt", stage.data() + "admin.key"}));
+  KM_ASSIGN_OR_RETURN(auto session, stage.Admin());
   const absl::Time deadline = absl::Now() + kPatience;
   uint32_t reported = 0;
   while (reported == 0 && absl::Now() < deadline) {
@@ -275,7 +149,7 @@ absl::Status AgentMemory(const std::string& build, const std::string& estate) {
   }
   if (reported == 0)
     return absl::DeadlineExceededError(absl::StrCat(
-        "the agent did not report; see ", ReadFile(stage.directory + "/log").value_or("")));
+        "the agent did not report; see ", stage.Log()));
   absl::SleepFor(absl::Seconds(2));  // idle, whatever was busy
   const Memory daemon = MemoryOf(agent->pid()), host = MemoryOf(ChildOf(agent->pid())),
                floor = MemoryOf(idle->pid());
@@ -322,6 +196,11 @@ int Main(int argc, char** argv) {
       "agent-memory", "resident and private memory of an idle agent with both plugins");
   agent->add_option("--estate", estate);
   agent->callback([&] { exit_code = Report(AgentMemory(build, estate)); });
+  size_t fleet = 5000;
+  auto* rollout = app.add_subcommand(
+      "rollout", "one change on every machine of a fleet: its plan, and start to last verified");
+  rollout->add_option("--agents", fleet);
+  rollout->callback([&] { exit_code = Report(BenchRollout(build, fleet)); });
   auto* echo = app.add_subcommand("echo-server", "the bare counterpart, as a process");
   echo->add_option("data", first)->required();
   echo->add_option("port_file", second)->required();

@@ -232,6 +232,10 @@ v1::MachineResponse Answer(Landscape& landscape, Machine& machine,
         response.mutable_service()->set_disabled(machine.service_disabled);
       }
       break;
+    case Call::kEffects:
+      response.mutable_effects()->mutable_count()->insert(machine.effects.begin(),
+                                                          machine.effects.end());
+      break;
     case Call::kAct:
     case Call::CALL_NOT_SET:
       Refuse(response, absl::StatusCode::kInvalidArgument, "the request asks for nothing");

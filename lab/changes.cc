@@ -230,6 +230,14 @@ const std::map<absl::string_view, Method>& Methods() {
   return *methods;
 }
 
+// Without its text, which may be a key.
+std::string EffectName(const v1::Act& act) {
+  std::string name = act.method();
+  if (act.number() != 0) absl::StrAppend(&name, " ", act.number());
+  if (act.flag()) absl::StrAppend(&name, " on");
+  return name;
+}
+
 }  // namespace
 
 absl::StatusOr<uint32_t> Act(Landscape& landscape, Machine& machine, const v1::Act& act,
@@ -237,7 +245,9 @@ absl::StatusOr<uint32_t> Act(Landscape& landscape, Machine& machine, const v1::A
   const auto method = Methods().find(act.method());
   if (method == Methods().end())
     return absl::UnimplementedError(absl::StrCat("a lab machine has no act '", act.method(), "'"));
-  return method->second(Call{landscape, machine, act, now});
+  Result result = method->second(Call{landscape, machine, act, now});
+  if (result.ok() && *result == 0) ++machine.effects[EffectName(act)];
+  return result;
 }
 
 }  // namespace keymedic::lab

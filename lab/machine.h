@@ -7,6 +7,7 @@
 #define KEYMEDIC_LAB_MACHINE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -99,6 +100,8 @@ struct Machine {
   bool no_name_server = false;
   bool outbound_blocked = false;  // what it sends to a KMS port is dropped on the way
   bool foreign = false;           // somebody else's: a cloud's or a rogue host, without an agent
+
+  std::map<std::string, uint64_t> effects;  // by the name that lab/v1/machine.proto gives them
 
   std::optional<absl::Time> agent_silent_since;
   std::string quarantined_plugin;

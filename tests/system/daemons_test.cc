@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "plugins/systems/lab/unix_transport.h"
 #include "tests/system/harness.h"
 
 namespace keymedic::testing {
@@ -109,6 +110,17 @@ class DaemonsTest : public ::testing::Test {
     return plan.Json();
   }
 
+  // How often each act has really changed this machine, as the lab counts it.
+  std::map<std::string, uint64_t> EffectsOn(const std::string& machine) const {
+    lab::v1::MachineRequest request;
+    request.set_machine(machine);
+    request.mutable_effects();
+    const auto response = systems::MakeUnixTransport(workspace_.Path("lab.sock"))(request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    if (!response.ok()) return {};
+    return {response->effects().count().begin(), response->effects().count().end()};
+  }
+
   Workspace workspace_;
   ControllerUnderTest controller_;
   std::unique_ptr<cli::Child> lab_;
@@ -149,23 +161,27 @@ TEST_F(DaemonsTest, AFaultIsFoundForeseenTreatedAndVerified) {
   EXPECT_THAT(again.out + again.err, Not(HasSubstr("pc-001"))) << "there is nothing left to treat";
 }
 
-TEST_F(DaemonsTest, KilledAgentsAndControllerEndInTheSameState) {
+TEST_F(DaemonsTest, WhoeverIsKilledEachMachineIsChangedOnce) {
   JoinThree();
   const nlohmann::json plan = Plan();
   const Output started =
       workspace_.Keymedic({"remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"]});
   ASSERT_EQ(started.exit_code, 0) << started.err;
-  for (auto& [machine, agent] : agents_) {
-    kill(agent->pid(), SIGKILL);
-    ASSERT_TRUE(Eventually([&] { return !agent->Ended().empty(); }));
+  for (int round = 0; round < 4; ++round) {
+    for (auto& [machine, agent] : agents_) {
+      kill(agent->pid(), SIGKILL);
+      ASSERT_TRUE(Eventually([&] { return !agent->Ended().empty(); }));
+      agent = StartAgent(machine);
+    }
+    controller_.KillAndRestart();
   }
-  controller_.KillAndRestart();
-  for (auto& [machine, agent] : agents_) agent = StartAgent(machine);
   const Output watched = workspace_.Keymedic({"remediations", "watch", plan["id"]});
   EXPECT_EQ(watched.exit_code, 0) << watched.out << watched.err
                                   << workspace_.Keymedic({"remediations", "show", plan["id"]}).out;
   EXPECT_TRUE(Eventually([&] { return Codes().empty(); }))
       << workspace_.Keymedic({"findings", "list"}).out;
+  EXPECT_EQ(EffectsOn("kms-1")["SetRuleEnabled on"], 1);
+  EXPECT_EQ(EffectsOn("pc-001")["InstallKey"], 1);
 }
 
 TEST_F(DaemonsTest, AnAgentDiagnosesWithoutAController) {
