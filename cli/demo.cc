@@ -242,11 +242,7 @@ class Demo {
     KM_RETURN_IF_ERROR(Call(*session_, session_->remediation,
                             &v1::RemediationService::Stub::StartRemediation, request)
                            .status());
-    {
-      ProgressLine line(std::cerr, isatty(STDERR_FILENO) != 0);
-      KM_ASSIGN_OR_RETURN(outcome_,
-                          WatchToTheEnd(*session_, plan_.name(), line, kWatchPatienceSeconds));
-    }
+    KM_ASSIGN_OR_RETURN(outcome_, WatchToTheEnd(*session_, plan_.name(), kWatchPatienceSeconds));
     PrintOutcome(outcome_, std::cout, color_);
     return absl::OkStatus();
   }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
+#include "base/remediation_states.h"
 #include "cli/remediation_words.h"
 #include "cli/rollout_options.h"
 
@@ -85,16 +86,12 @@ void AddTargets(const v1::Remediation& r, std::string& out) {
   }
   absl::StrAppend(&out, "\n## ", r.targets_size(), " machines: ", absl::StrJoin(totals, ", "),
                   "\n\n");
-  AddRow(out, {"machine", "wave", "state", "findings", "changes", "can be undone", "remark"});
+  AddRow(out, {"machine", "wave", "state", "findings", "changes", "cannot be undone", "remark"});
   out += "|---|---|---|---|---|---|---|\n";
   for (const v1::Target& target : r.targets()) {
-    std::vector<std::string> undo;
-    for (const v1::Step& step : target.steps()) {
-      if (!step.inverse().action().empty()) undo.push_back(step.action());
-    }
     AddRow(out, {target.display_name(), WaveName(target.wave()), StateName(target.state()),
                  absl::StrJoin(target.finding_codes(), ", "), ChangesText(target),
-                 undo.empty() ? "no" : absl::StrJoin(undo, ", "), target.message()});
+                 ForGoodText(target), target.message()});
   }
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/remediation_view.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <iostream>
 #include <map>
 #include <thread>
 
@@ -9,22 +12,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "base/remediation_states.h"
 #include "cli/finding_view.h"
+#include "cli/remediation_progress.h"
+#include "cli/remediation_words.h"
+#include "cli/terminal.h"
 
 namespace keymedic::cli {
 namespace {
 
 constexpr int kNamesShown = 5;
-
-uint32_t Total(const google::protobuf::Map<std::string, uint32_t>& totals,
-               std::initializer_list<v1::TargetState> states) {
-  uint32_t sum = 0;
-  for (const v1::TargetState state : states) {
-    const auto it = totals.find(StateName(state));
-    if (it != totals.end()) sum += it->second;
-  }
-  return sum;
-}
 
 std::string Actions(const v1::Target& target) {
   std::vector<std::string> actions;
@@ -32,12 +29,32 @@ std::string Actions(const v1::Target& target) {
   return absl::StrJoin(actions, ", ");
 }
 
+std::map<std::string, std::string> NamesById(const v1::Remediation& plan) {
+  std::map<std::string, std::string> names;
+  for (const v1::Target& target : plan.targets())
+    names[target.machine_id()] = target.display_name();
+  return names;
+}
+
+// Whom this one waits for: "kms-1".
+std::string AfterText(const v1::Target& target, const std::map<std::string, std::string>& names) {
+  std::vector<std::string> after;
+  for (const std::string& id : target.after()) {
+    const auto found = names.find(id);
+    after.push_back(found == names.end() ? id : found->second);
+  }
+  return absl::StrJoin(after, ",");
+}
+
 void PrintTargets(const v1::Remediation& plan, std::ostream& out, bool color) {
-  TextTable table({"WAVE", "MACHINE", "STATE", "FOR", "WHAT CHANGES"});
+  const std::map<std::string, std::string> names = NamesById(plan);
+  TextTable table(
+      {"WAVE", "MACHINE", "AFTER", "STATE", "FOR", "WHAT CHANGES", "CANNOT BE UNDONE"});
   for (const v1::Target& target : plan.targets()) {
-    table.Add({WaveName(target.wave()), target.display_name(), StateName(target.state()),
-               absl::StrJoin(target.finding_codes(), ","),
-               target.message().empty() ? ChangesText(target) : target.message()});
+    table.Add({WaveName(target.wave()), target.display_name(), AfterText(target, names),
+               StateName(target.state()), absl::StrJoin(target.finding_codes(), ","),
+               target.message().empty() ? ChangesText(target) : target.message(),
+               ForGoodText(target)});
   }
   table.Print(out, color);
 }
@@ -57,6 +74,20 @@ void PrintFolded(const v1::Remediation& plan, std::ostream& out, bool color) {
                       machines.size() > shown ? ", ..." : "")});
   }
   table.Print(out, color);
+}
+
+// "cannot be undone: activate on 40 machines"
+void PrintForGood(const v1::Remediation& plan, std::ostream& out) {
+  std::map<std::string, int> machines;
+  for (const v1::Target& target : plan.targets()) {
+    for (const v1::Step& step : target.steps()) {
+      if (step.inverse().action().empty()) ++machines[step.action()];
+    }
+  }
+  std::vector<std::string> parts;
+  for (const auto& [action, count] : machines)
+    parts.push_back(absl::StrCat(action, " on ", count, count == 1 ? " machine" : " machines"));
+  if (!parts.empty()) out << "cannot be undone: " << absl::StrJoin(parts, ", ") << '\n';
 }
 
 void PrintSinceLast(const v1::Remediation& plan, std::ostream& out) {
@@ -103,32 +134,13 @@ void PrintPlan(const v1::Remediation& plan, std::ostream& out, bool color, bool 
     } else {
       PrintFolded(plan, out, color);
     }
+    if (!plan.id().empty()) PrintForGood(plan, out);
   }
   for (const v1::Finding& finding : plan.untreatable()) {
     out << Paint("not treated", Style::kYellow, color) << "  " << finding.code() << " "
         << finding.subject() << ": " << finding.why_untreatable() << '\n';
   }
   if (!plan.plan_hash().empty()) out << "plan hash " << plan.plan_hash() << '\n';
-}
-
-std::string ProgressText(const v1::RemediationProgress& progress) {
-  const uint32_t ended =
-      Total(progress.totals(),
-            {v1::TARGET_STATE_SUCCEEDED, v1::TARGET_STATE_NO_CHANGE, v1::TARGET_STATE_FAILED,
-             v1::TARGET_STATE_ROLLED_BACK, v1::TARGET_STATE_UNKNOWN, v1::TARGET_STATE_CANCELLED,
-             v1::TARGET_STATE_RAN_DESPITE_CANCEL, v1::TARGET_STATE_SKIPPED});
-  const uint32_t flying = Total(progress.totals(), {v1::TARGET_STATE_SENT, v1::TARGET_STATE_RUNNING,
-                                                    v1::TARGET_STATE_VERIFYING});
-  const uint32_t failed =
-      Total(progress.totals(),
-            {v1::TARGET_STATE_FAILED, v1::TARGET_STATE_ROLLED_BACK, v1::TARGET_STATE_UNKNOWN});
-  return absl::StrCat(WaveName(progress.wave()), " (", progress.wave() + 1, " of ",
-                      progress.waves(), ")  ", Bar(ended, progress.targets()), "  in flight ",
-                      flying, "  failed ", failed, "  budget ", progress.budget_used(), "/",
-                      progress.budget(),
-                      progress.state() == v1::REMEDIATION_STATE_RUNNING
-                          ? ""
-                          : absl::StrCat("  ", StateName(progress.state())));
 }
 
 void PrintOutcome(const v1::Remediation& remediation, std::ostream& out, bool color) {
@@ -152,9 +164,11 @@ void PrintOutcome(const v1::Remediation& remediation, std::ostream& out, bool co
 }
 
 absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std::string& name,
-                                              ProgressLine& line, int patience_seconds) {
+                                              int patience_seconds) {
   v1::GetRemediationRequest request;
   request.set_name(name);
+  ProgressLine shown(std::cerr, isatty(STDERR_FILENO) != 0);
+  RemediationProgressView view;
   absl::Time last_word = absl::Now();
   while (true) {
     grpc::ClientContext context;
@@ -162,7 +176,8 @@ absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std:
     v1::RemediationProgress progress;
     while (stream->Read(&progress)) {
       last_word = absl::Now();
-      line.Update(ProgressText(progress));
+      view.Add(progress, last_word);
+      shown.Update(shown.rewrites() ? view.Block(WantsColor(STDERR_FILENO)) : view.Line());
     }
     const grpc::Status status = stream->Finish();
     auto now = Call(session, session.remediation, &v1::RemediationService::Stub::GetRemediation,
@@ -178,7 +193,7 @@ absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std:
                        status.ok() ? grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "") : status)
                  : error;
     }
-    if (!error.ok()) line.Update("the controller does not answer; waiting for it");
+    if (!error.ok()) shown.Update("the controller does not answer; waiting for it");
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
   }
 }

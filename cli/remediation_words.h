@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What states and waves are called. Pure; any thread.
+// What waves and steps are called. Pure; any thread.
 #ifndef KEYMEDIC_CLI_REMEDIATION_WORDS_H_
 #define KEYMEDIC_CLI_REMEDIATION_WORDS_H_
 
@@ -11,12 +11,11 @@
 
 namespace keymedic::cli {
 
-std::string StateName(v1::RemediationState state);  // "running"
-std::string StateName(v1::TargetState state);       // "queued-offline"
-std::string WaveName(uint32_t wave);                // "hosts first", "canary", "wave 2"
-bool IsEnd(v1::RemediationState state);
+std::string WaveName(uint32_t wave);  // "hosts first", "canary", "wave 2"
 // "client_key: 2YT43 -> 8XVJK; activate": the action's name where CHECK has not been.
 std::string ChangesText(const v1::Target& target);
+// The steps that cannot be undone: "activate"; empty if all can.
+std::string ForGoodText(const v1::Target& target);
 
 }  // namespace keymedic::cli
 

@@ -6,11 +6,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/random.h"
+#include "base/remediation_states.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/remediation_report.h"
 #include "cli/remediation_view.h"
 #include "cli/rollout_options.h"
+#include "cli/terminal.h"
 
 namespace keymedic::cli {
 namespace {
@@ -136,9 +138,7 @@ absl::StatusOr<std::string> ConfirmedHash(const Session& session, const std::str
 }
 
 int Watch(const Globals& globals, const Session& session, const std::string& name) {
-  ProgressLine line(std::cerr, isatty(STDERR_FILENO) != 0);
-  auto ended = WatchToTheEnd(session, name, line, kPatienceSeconds);
-  line.Finish();
+  auto ended = WatchToTheEnd(session, name, kPatienceSeconds);
   if (!ended.ok()) return Fail(ended.status());
   if (globals.json()) {
     PrintJson(*ended);

@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -100,7 +101,10 @@ std::string Wrap(absl::string_view text, size_t indent, size_t width) {
 void ProgressLine::Update(absl::string_view text) {
   if (text == shown_) return;
   if (terminal_) {
-    out_ << '\r' << text << "\033[K" << std::flush;
+    const auto above = std::count(shown_.begin(), shown_.end(), '\n');
+    if (above > 0) out_ << "\033[" << above << 'A';
+    // Each line's rest is cleared, then what is left of a longer text.
+    out_ << '\r' << absl::StrReplaceAll(text, {{"\n", "\033[K\n"}}) << "\033[J" << std::flush;
   } else {
     out_ << text << '\n' << std::flush;
   }

@@ -44,11 +44,13 @@ class TextTable {
 // Lines of at most `width` columns, each after `indent`.
 std::string Wrap(absl::string_view text, size_t indent, size_t width);
 
-// On a terminal Update rewrites one line; otherwise it prints a line each time the text changes.
+// On a terminal Update rewrites what it showed, one line or several; otherwise it prints the text
+// whenever it changes.
 class ProgressLine {
  public:
   ProgressLine(std::ostream& out, bool terminal) : out_(out), terminal_(terminal) {}
   ~ProgressLine() { Finish(); }
+  bool rewrites() const { return terminal_; }
   void Update(absl::string_view text);
   // Leaves the last text standing and ends its line.
   void Finish();

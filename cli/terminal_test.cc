@@ -35,8 +35,20 @@ TEST(ProgressLine, RewritesOnATerminalAndPrintsLinesElsewhere) {
       line->Update("2 of 2");
     }
   }
-  EXPECT_EQ(terminal.str(), "\r1 of 2\033[K\r2 of 2\033[K\n");
+  EXPECT_EQ(terminal.str(), "\r1 of 2\033[J\r2 of 2\033[J\n");
   EXPECT_EQ(pipe.str(), "1 of 2\n2 of 2\n");
+}
+
+TEST(ProgressLine, RewritesAllLinesOfABlock) {
+  std::ostringstream terminal;
+  ProgressLine block(terminal, true);
+  block.Update("a\nb\nc");
+  block.Update("d\ne");
+  block.Update("f");
+  EXPECT_EQ(terminal.str(),
+            "\ra\033[K\nb\033[K\nc\033[J"
+            "\033[2A\rd\033[K\ne\033[J"
+            "\033[1A\rf\033[J");
 }
 
 TEST(Bar, IsNeverLongerThanItsWidth) {

@@ -24,10 +24,6 @@ std::string IdOf(const std::string& name) {
   return std::string(absl::StripPrefix(name, "remediations/"));
 }
 
-std::string StateWord(v1::RemediationState state) {
-  return std::string(absl::StripPrefix(v1::RemediationState_Name(state), "REMEDIATION_STATE_"));
-}
-
 void FillNames(v1::Remediation& remediation) {
   remediation.set_name(absl::StrCat("remediations/", remediation.id()));
 }
@@ -122,7 +118,7 @@ void RemediationManager::BeginRetry(const v1::RetryRemediationRequest& request,
   if (!old.ok()) return done(old.status());
   if (!IsEnded(*old)) {
     return done(absl::FailedPreconditionError(
-        absl::StrCat("remediation ", old->id(), " is ", StateWord(old->state()),
+        absl::StrCat("remediation ", old->id(), " is ", StateName(old->state()),
                      " and has not ended; what is left shows when it has")));
   }
   PlanOrder order{.request = {}, .actor = actor, .retry_of = old->name()};
@@ -249,7 +245,7 @@ absl::StatusOr<v1::Remediation> RemediationManager::ReadPlan(const std::string& 
   KM_ASSIGN_OR_RETURN(v1::Remediation remediation, Read(name));
   if (remediation.state() != v1::REMEDIATION_STATE_PLANNED) {
     return absl::FailedPreconditionError(
-        absl::StrCat("remediation ", remediation.id(), " is ", StateWord(remediation.state()),
+        absl::StrCat("remediation ", remediation.id(), " is ", StateName(remediation.state()),
                      " and is not started again; make a new plan"));
   }
   if (plan_hash != remediation.plan_hash()) {

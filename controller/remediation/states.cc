@@ -35,27 +35,6 @@ absl::Status CompleteTimeout(google::protobuf::Duration& timeout, int default_se
 
 }  // namespace
 
-bool IsEnd(v1::TargetState state) { return state >= v1::TARGET_STATE_SUCCEEDED; }
-
-bool IsInFlight(v1::TargetState state) {
-  return state == v1::TARGET_STATE_SENT || state == v1::TARGET_STATE_RUNNING ||
-         state == v1::TARGET_STATE_VERIFYING;
-}
-
-bool IsLoss(v1::TargetState state) {
-  return state == v1::TARGET_STATE_FAILED || state == v1::TARGET_STATE_ROLLED_BACK ||
-         state == v1::TARGET_STATE_UNKNOWN;
-}
-
-bool IsGood(v1::TargetState state) {
-  return state == v1::TARGET_STATE_SUCCEEDED || state == v1::TARGET_STATE_NO_CHANGE;
-}
-
-std::string StateName(v1::TargetState state) {
-  const absl::string_view name = absl::StripPrefix(v1::TargetState_Name(state), "TARGET_STATE_");
-  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", "-"}});
-}
-
 std::string OutcomeName(v1::Outcome outcome) {
   return std::string(absl::StripPrefix(v1::Outcome_Name(outcome), "OUTCOME_"));
 }

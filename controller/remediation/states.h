@@ -11,23 +11,14 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "base/remediation_states.h"
 #include "keymedic/v1/remediation_service.pb.h"
 
 namespace keymedic::controller {
 
-// No state follows it.
-bool IsEnd(v1::TargetState state);
-// Something was or may have been sent and its end is not known: holds a unit of the error budget.
-bool IsInFlight(v1::TargetState state);
-// Failed, rolled back or unknown: has used up its unit.
-bool IsLoss(v1::TargetState state);
-// Succeeded, or nothing was to be done: what waits for it may go on.
-bool IsGood(v1::TargetState state);
 // Its work is over. An aborted remediation ends when its last target in flight does.
 inline bool IsEnded(const v1::Remediation& remediation) { return remediation.has_ended_at(); }
 
-// "succeeded", "no-change": the keys of Remediation.totals.
-std::string StateName(v1::TargetState state);
 // "CHANGED".
 std::string OutcomeName(v1::Outcome outcome);
 
