@@ -61,6 +61,8 @@ void AddFacts(const v1::Remediation& r, std::string& out) {
   AddRow(out, {"", ""});
   out += "|---|---|\n";
   AddRow(out, {"selector", absl::StrCat("`", r.selector(), "`")});
+  if (!r.treat().empty()) AddRow(out, {"only", absl::StrJoin(r.treat(), ", ")});
+  if (!r.approve().empty()) AddRow(out, {"approved actions", absl::StrJoin(r.approve(), ", ")});
   AddRow(out,
          {"planned", absl::StrCat(When(r.planned_at(), r.has_planned_at()), ", ", r.planned_by())});
   if (!r.approved_by().empty()) {

@@ -45,7 +45,18 @@ TEST(MarkdownReportTest, SaysWhoWhatAndHowItEnded) {
   EXPECT_THAT(report, HasSubstr("| pc-1 | canary | failed | CLIENT_KEY_NOT_GVLK | key: ABCDE -> "
                                 "2YT43; activate | ensure_client_key |"));
   EXPECT_THAT(report, Not(HasSubstr("approved")));
+  EXPECT_THAT(report, Not(HasSubstr("only")));
   EXPECT_THAT(report, Not(HasSubstr("Not treated")));
+}
+
+TEST(MarkdownReportTest, SaysWhatWasAskedFor) {
+  v1::Remediation r = Remediation();
+  r.add_treat("reset_machine_id");
+  r.add_treat("activate");
+  r.add_approve("reset_machine_id");
+  const std::string report = MarkdownReport(r);
+  EXPECT_THAT(report, HasSubstr("| only | reset_machine_id, activate |"));
+  EXPECT_THAT(report, HasSubstr("| approved actions | reset_machine_id |"));
 }
 
 TEST(MarkdownReportTest, NothingBreaksTheTable) {

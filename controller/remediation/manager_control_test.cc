@@ -11,6 +11,7 @@
 namespace keymedic::controller {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -132,6 +133,58 @@ TEST(RetryTest, TreatsWhatIsLeftAndNothingElse) {
   EXPECT_EQ(StateOf(controller.Get(retry->name()), "a2"), "succeeded");
   EXPECT_TRUE(absl::IsFailedPrecondition(controller.Retry(retry->name(), false).status()))
       << "nothing is left";
+}
+
+std::vector<std::string> Actions(const v1::Target& target) {
+  std::vector<std::string> actions;
+  for (const v1::Step& step : target.steps()) actions.push_back(step.action());
+  return actions;
+}
+
+TEST(RetryTest, KeepsWhatWasAskedFor) {
+  Controller controller;
+  BreakThings(controller);
+  controller.fleet.at("a1").fails = true;
+  v1::PlanRemediationRequest request = Request("finding=CLIENT_KEY_NOT_GVLK", /*budget=*/1);
+  request.add_treat("ensure_client_key");
+  const v1::Remediation first = controller.Treat(request);
+  ASSERT_EQ(Totals(first), (std::map<std::string, uint32_t>{{"failed", 1}, {"cancelled", 2}}));
+  controller.fleet.Add("a9", "kms_client", "CLIENT_KEY_NOT_GVLK",
+                       {"ensure_client_key", "activate"});
+  const auto retry = controller.Retry(first.name(), /*failed_only=*/false);
+  ASSERT_TRUE(retry.ok()) << retry.status();
+  std::vector<std::string> machines;
+  for (const v1::Target& target : retry->targets()) {
+    machines.push_back(target.machine_id());
+    EXPECT_THAT(Actions(target), ElementsAre("ensure_client_key")) << target.machine_id();
+  }
+  EXPECT_THAT(machines, ElementsAre("a1", "a2", "a3"));
+}
+
+TEST(RetryTest, KeepsWhatWasApproved) {
+  Controller controller;
+  for (const char* id : {"d1", "d2"}) {
+    controller.fleet.Add(id, "kms_client", "CLIENT_DUPLICATE_CMID",
+                         {"reset_machine_id", "activate"});
+  }
+  controller.fleet.at("d1").fails = true;
+  v1::PlanRemediationRequest request = Request("all", /*budget=*/1);
+  request.add_approve("reset_machine_id");
+  const v1::Remediation first = controller.Treat(request);
+  ASSERT_EQ(Totals(first), (std::map<std::string, uint32_t>{{"failed", 1}, {"cancelled", 1}}));
+  controller.Restart();
+  const auto retry = controller.Retry(first.name(), /*failed_only=*/false);
+  ASSERT_TRUE(retry.ok()) << retry.status();
+  ASSERT_EQ(retry->targets_size(), 2);
+  for (const v1::Target& target : retry->targets()) {
+    EXPECT_THAT(Actions(target), ElementsAre("reset_machine_id", "activate"));
+  }
+  for (const v1::Remediation* plan : {&first, &*retry}) {
+    EXPECT_THAT(controller.audit, Contains(AllOf(HasSubstr("remediation.plan " + plan->name()),
+                                                 HasSubstr("approved: reset_machine_id"))));
+  }
+  EXPECT_THAT(controller.audit, Contains(AllOf(HasSubstr("remediation.start " + first.name()),
+                                               HasSubstr("approved: reset_machine_id"))));
 }
 
 TEST(RetryTest, AgainIsAPersonsWord) {

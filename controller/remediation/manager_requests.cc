@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
@@ -26,6 +27,12 @@ std::string IdOf(const std::string& name) {
 
 void FillNames(v1::Remediation& remediation) {
   remediation.set_name(absl::StrCat("remediations/", remediation.id()));
+}
+
+// ", approved: reset_machine_id": what a person gave his word for, for the audit log.
+std::string ApprovedActions(const v1::Remediation& plan) {
+  if (plan.approve().empty()) return "";
+  return absl::StrCat(", approved: ", absl::StrJoin(plan.approve(), ", "));
 }
 
 }  // namespace
@@ -73,6 +80,8 @@ absl::StatusOr<Draft> RemediationManager::MakeDraft(const PlanOrder& order, cons
   plan.set_planned_by(order.actor);
   plan.set_retry_of(order.retry_of);
   plan.set_automatic(order.automatic);
+  *plan.mutable_treat() = request.treat();
+  *plan.mutable_approve() = request.approve();
   return draft;
 }
 
@@ -124,6 +133,8 @@ void RemediationManager::BeginRetry(const v1::RetryRemediationRequest& request,
   PlanOrder order{.request = {}, .actor = actor, .retry_of = old->name()};
   std::set<std::string>& only = order.only.emplace();
   order.request.set_selector(old->selector());
+  *order.request.mutable_treat() = old->treat();
+  *order.request.mutable_approve() = old->approve();
   *order.request.mutable_policy() = old->policy();
   if (FromTimestamp(old->policy().queue_until()) <= deps_.clock.Now()) {
     order.request.mutable_policy()->clear_queue_until();
@@ -196,10 +207,10 @@ void RemediationManager::EndPlan(const std::string& id) {
   CompareWithLast(plan);
   Batch batch = {HeaderRow(plan)};
   for (int i = 0; i < plan.targets_size(); ++i) batch.push_back(TargetRow(plan, i));
-  const AuditRecord line{
-      plan.planned_by(), "remediation.plan", plan.name(),
-      absl::StrCat("selector '", plan.selector(), "': ", plan.targets_size(), " targets, ",
-                   plan.untreatable_size(), " untreatable, hash ", plan.plan_hash())};
+  const AuditRecord line{plan.planned_by(), "remediation.plan", plan.name(),
+                         absl::StrCat("selector '", plan.selector(), "': ", plan.targets_size(),
+                                      " targets, ", plan.untreatable_size(), " untreatable, hash ",
+                                      plan.plan_hash(), ApprovedActions(plan))};
   headers_[id] = plan;
   headers_[id].clear_targets();
   Write({line}, std::move(batch), [this, id, job, plan](absl::Status status) {
@@ -320,9 +331,10 @@ void RemediationManager::BeginRollout(const v1::StartRemediationRequest& request
   if (!remediation.ok()) return done(remediation.status());
   remediation->set_started_by(actor);
   remediation->set_start_request_id(request.request_id());
-  const AuditRecord line{actor, "remediation.start", remediation->name(),
-                         absl::StrCat(remediation->targets_size(), " targets, budget ",
-                                      BudgetOf(*remediation), ", hash ", remediation->plan_hash())};
+  const AuditRecord line{
+      actor, "remediation.start", remediation->name(),
+      absl::StrCat(remediation->targets_size(), " targets, budget ", BudgetOf(*remediation),
+                   ", hash ", remediation->plan_hash(), ApprovedActions(*remediation))};
   running_[id] = std::make_unique<Rollout>(*std::move(remediation));
   Rollout::Effects effects = running_[id]->Start(deps_.clock.Now());
   // Another policy may have cut all waves anew.
