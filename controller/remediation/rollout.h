@@ -78,7 +78,8 @@ class Rollout {
   // No new target begins; what is in flight goes on to its end.
   Effects Pause(absl::string_view reason, absl::Time now);
   Effects Resume(absl::Time now);
-  // No new target and no new step begins.
+  // No new target and no new step begins, and what was sent and has not run does not run any more
+  // when it is repeated. (A used up budget is no cancel: what is in flight is finished.)
   Effects Abort(absl::string_view reason, absl::Time now);
   // Leaves out a target of which nothing was sent; no effect on others.
   Effects Skip(uint32_t target, absl::string_view reason, absl::Time now);
@@ -112,6 +113,7 @@ class Rollout {
                     Changes& changes);
   void UndoAnswered(uint32_t index, const v1::CommandResult& result, Changes& changes);
   void StepDone(uint32_t index, Changes& changes);
+  void Cancel(uint32_t index, Changes& changes);
   void Fail(uint32_t index, absl::string_view message, Changes& changes);
   void UndoNext(uint32_t index, Changes& changes);
   void BeginVerify(uint32_t index, Changes& changes);
@@ -121,6 +123,7 @@ class Rollout {
   // After every event: what may begin now, and is it all over?
   void Proceed(Changes& changes);
   bool MayBegin() const;  // running or paused: neither aborted nor stopped
+  bool Aborted() const { return remediation_.state() == v1::REMEDIATION_STATE_ABORTED; }
   bool BeginReady(Changes& changes);
   enum class Readiness { kReady, kWaits, kBlocked };
   Readiness ReadinessOf(const v1::Target& target, std::string& blocked_by) const;

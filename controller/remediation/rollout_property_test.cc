@@ -4,8 +4,9 @@
 // ill health, maintenance windows, limits per host and site, targets left out by hand, pauses,
 // aborts and crashes of the controller, each against a simulated fleet with a journal. After every
 // event: the budget holds, in memory and on disk; hosts and sites have no more in flight than they
-// may; nothing begins outside of its window. At the end: every target is at an end, the totals add
-// up, and each command had its effect at most once.
+// may; nothing begins outside of its window; once an abort is durable nothing runs that had not
+// run, but for undoing. At the end: every target is at an end, the totals add up, and each command
+// had its effect at most once.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -15,6 +16,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "base/times.h"
 #include "controller/remediation/maintenance.h"
 #include "controller/remediation/rollout.h"
 #include "controller/remediation/states.h"
@@ -44,7 +46,7 @@ class Schedule {
     while (!rollout_->ended()) {
       ASSERT_LT(++events, 5000) << "does not end: " << rollout_->remediation().ShortDebugString();
       OneEvent(/*wild=*/events < 400);
-      if (::testing::Test::HasFatalFailure()) return;
+      if (::testing::Test::HasFailure()) return;
     }
     DurableUpTo(pending_.size());
     CheckEnd();
@@ -139,22 +141,27 @@ class Schedule {
 
   void DurableUpTo(size_t count) {
     for (; count > 0 && !pending_.empty(); --count) {
-      Pending pending = std::move(pending_.front());
-      pending_.pop_front();
-      // Only what the effects name becomes durable: whatever they forget is lost by a crash.
-      if (pending.effects.header) {
-        const auto targets = disk_.targets();
-        disk_ = pending.after;
-        *disk_.mutable_targets() = targets;
-      }
-      for (uint32_t index : pending.effects.targets) {
-        *disk_.mutable_targets(index) = pending.after.targets(index);
-      }
-      ASSERT_LE(LossesAndFlights(disk_), BudgetOf(disk_)) << "on disk";
-      for (const Rollout::Send& send : pending.effects.sends) Deliver(send);
-      for (const Rollout::Look& look : pending.effects.looks) looks_.push_back(look);
-      ask_health_ |= pending.effects.ask_health;
+      const Rollout::Effects effects = WriteNext();
+      for (const Rollout::Send& send : effects.sends) Deliver(send);
+      for (const Rollout::Look& look : effects.looks) looks_.push_back(look);
+      ask_health_ |= effects.ask_health;
     }
+  }
+
+  Rollout::Effects WriteNext() {
+    Pending pending = std::move(pending_.front());
+    pending_.pop_front();
+    // Only what the effects name becomes durable: whatever they forget is lost by a crash.
+    if (pending.effects.header) {
+      const auto targets = disk_.targets();
+      disk_ = pending.after;
+      *disk_.mutable_targets() = targets;
+    }
+    for (uint32_t index : pending.effects.targets) {
+      *disk_.mutable_targets(index) = pending.after.targets(index);
+    }
+    EXPECT_LE(LossesAndFlights(disk_), BudgetOf(disk_)) << "on disk";
+    return std::move(pending.effects);
   }
 
   void Deliver(const Rollout::Send& send) {
@@ -174,6 +181,13 @@ class Schedule {
   v1::CommandResult Execute(const Rollout::Send& send) {
     v1::CommandResult result;
     result.set_command_id(send.command.id());
+    if (now_ > FromTimestamp(send.command.deadline())) {
+      result.set_outcome(v1::OUTCOME_REFUSED);
+      return result;
+    }
+    const bool applies = CommandId::Parse(send.command.id())->phase == Phase::kApply;
+    EXPECT_FALSE(applies && disk_.state() == v1::REMEDIATION_STATE_ABORTED)
+        << send.command.id() << " ran after the abort";
     if (send.command.mode() == v1::MODE_CHECK) {
       result.set_outcome(Chance(50) ? v1::OUTCOME_NO_CHANGE : v1::OUTCOME_WOULD_CHANGE);
     } else if (Chance(failure_percent_)) {
@@ -254,9 +268,11 @@ class Schedule {
     Perform(rollout_->Tick(now_));
   }
 
-  // Some of what was to be written is, the rest never was.
+  // Some of what was to be written is, the rest never was. What the last write stands for may not
+  // have left any more.
   void Crash() {
     DurableUpTo(Pick(static_cast<uint32_t>(pending_.size()) + 1));
+    if (!pending_.empty() && Chance(50)) WriteNext();
     pending_.clear();
     looks_.clear();
     not_sent_.clear();

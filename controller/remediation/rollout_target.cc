@@ -68,6 +68,11 @@ v1::Command Rollout::MakeCommand(const v1::Target& target) const {
   command.set_plugin(step.plugin());
   command.set_mode(phase == Phase::kLook ? v1::MODE_CHECK : v1::MODE_APPLY);
   *command.mutable_deadline() = target.state_deadline();
+  // Once aborted it is made only to be repeated. The agent answers from its journal if it ran, and
+  // refuses what is long past its deadline if it did not.
+  if (phase == Phase::kApply && Aborted()) {
+    *command.mutable_deadline() = ToTimestamp(absl::UnixEpoch());
+  }
   if (phase == Phase::kUndo) {
     command.set_action(step.inverse().action());
     *command.mutable_params() = step.inverse().params();
@@ -140,6 +145,7 @@ void Rollout::StepAnswered(uint32_t index, const v1::CommandResult& result, Chan
     case v1::OUTCOME_NO_CHANGE:
       return StepDone(index, changes);
     case v1::OUTCOME_REFUSED:
+      if (Aborted()) return Cancel(index, changes);
       return Fail(index,
                   absl::StrCat(StepTitle(target, target.current_step()),
                                " was refused, nothing was done: ", MessageOf(result)),
@@ -162,8 +168,8 @@ void Rollout::LookAnswered(uint32_t index, uint32_t attempt, const v1::CommandRe
     target.mutable_steps(step)->set_message("was cut off, but its effect is there");
     return StepDone(index, changes);
   }
-  const bool again = result.outcome() == v1::OUTCOME_WOULD_CHANGE && attempt < kMaxAttempts &&
-                     remediation_.state() != v1::REMEDIATION_STATE_ABORTED;
+  const bool again =
+      result.outcome() == v1::OUTCOME_WOULD_CHANGE && attempt < kMaxAttempts && !Aborted();
   if (again) {
     target.mutable_steps(step)->set_check_digest(result.check_digest());
     SetState(index, v1::TARGET_STATE_RUNNING, changes);
@@ -181,9 +187,21 @@ void Rollout::StepDone(uint32_t index, Changes& changes) {
   v1::Target& target = this->target(index);
   const uint32_t next = target.current_step() + 1;
   const bool last = next >= static_cast<uint32_t>(target.steps_size());
-  if (remediation_.state() != v1::REMEDIATION_STATE_ABORTED || last) {
-    SetState(index, v1::TARGET_STATE_RUNNING, changes);
-    return BeginStep(index, next, changes);
+  if (Aborted() && !last) return Cancel(index, changes);
+  SetState(index, v1::TARGET_STATE_RUNNING, changes);
+  BeginStep(index, next, changes);
+}
+
+// Aborted: ends by what its steps have done so far.
+void Rollout::Cancel(uint32_t index, Changes& changes) {
+  v1::Target& target = this->target(index);
+  const v1::Step& step = target.steps(target.current_step());
+  const std::string title = StepTitle(target, target.current_step());
+  // A refusal did nothing, but an earlier attempt at the same step may have.
+  if (step.outcome() == v1::OUTCOME_REFUSED && CommandId::Parse(step.command_id())->attempt > 1) {
+    return Finish(index, v1::TARGET_STATE_UNKNOWN,
+                  absl::StrCat("aborted after ", title, " was cut off; look at the machine"),
+                  changes);
   }
   const bool changed =
       std::any_of(target.steps().begin(), target.steps().end(),
@@ -192,9 +210,7 @@ void Rollout::StepDone(uint32_t index, Changes& changes) {
     return Finish(index, v1::TARGET_STATE_CANCELLED, "aborted; nothing was changed", changes);
   }
   Finish(index, v1::TARGET_STATE_RAN_DESPITE_CANCEL,
-         absl::StrCat("aborted while ", StepTitle(target, next - 1),
-                      " was under way; the steps after it were not begun"),
-         changes);
+         absl::StrCat("aborted at ", title, "; nothing after it was begun"), changes);
 }
 
 void Rollout::Fail(uint32_t index, absl::string_view message, Changes& changes) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "base/times.h"
 #include "controller/remediation/rollout_testing.h"
 
 namespace keymedic::controller {
@@ -187,6 +188,69 @@ TEST(RolloutTest, AbortTellsWhatRanAllTheSame) {
   EXPECT_EQ(StateOf(rollout, 2), "cancelled");
   EXPECT_TRUE(rollout.ended());
   EXPECT_EQ(rollout.remediation().state(), v1::REMEDIATION_STATE_ABORTED);
+}
+
+void ExpectOnlyToBeAnswered(const v1::Command& command, const Rollout::Send& sent) {
+  EXPECT_EQ(command.id(), sent.command.id());
+  EXPECT_TRUE(command.has_deadline());
+  EXPECT_LT(FromTimestamp(command.deadline()), kStart - absl::Hours(24)) << "also by a wrong clock";
+}
+
+TEST(RolloutTest, AbortTellsWhatRanAndWhatWasLostDoesNotRunAnyMore) {
+  Rollout rollout(MakeRemediation({2, 2}, 2, /*steps=*/2));
+  const Rollout::Effects begun = rollout.Start(kStart);
+  const Rollout::Effects second =
+      rollout.Result(Answer(begun.sends.at(1), v1::OUTCOME_CHANGED, "back"), kStart);
+  rollout.Abort("wrong site", kStart);
+  const Rollout::Effects again = rollout.Connected("m0", kStart);
+  ASSERT_EQ(again.sends.size(), 1u);
+  ExpectOnlyToBeAnswered(again.sends[0].command, begun.sends[0]);
+
+  Rollout recovered(rollout.remediation());
+  const Rollout::Effects resent = recovered.Recover(kStart + absl::Hours(1));
+  ASSERT_EQ(resent.sends.size(), 2u);
+  ExpectOnlyToBeAnswered(resent.sends[0].command, begun.sends[0]);
+  ExpectOnlyToBeAnswered(resent.sends[1].command, second.sends.at(0));
+  recovered.Result(Answer(resent.sends[0], v1::OUTCOME_REFUSED), kStart);
+  EXPECT_EQ(StateOf(recovered, 0), "cancelled");
+  const Rollout::Effects last =
+      recovered.Result(Answer(resent.sends[1], v1::OUTCOME_REFUSED), kStart);
+  EXPECT_EQ(StateOf(recovered, 1), "ran-despite-cancel") << "its first step did";
+  EXPECT_TRUE(last.sends.empty()) << "what ran is told, not undone";
+  EXPECT_EQ(recovered.remediation().state(), v1::REMEDIATION_STATE_ABORTED);
+  EXPECT_TRUE(recovered.ended());
+}
+
+TEST(RolloutTest, AnAbortDoesNotHideThatAStepWasCutOff) {
+  Rollout rollout(MakeRemediation({1}, 1));
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_INTERRUPTED), kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_WOULD_CHANGE), kStart);
+  rollout.Abort("", kStart);
+  effects = rollout.Connected("m0", kStart);
+  rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_REFUSED), kStart);
+  EXPECT_EQ(StateOf(rollout, 0), "unknown");
+}
+
+TEST(RolloutTest, AnAbortDoesNotCancelAnUndo) {
+  Rollout rollout(MakeRemediation({1}, 1, /*steps=*/2));
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED, "back"), kStart);
+  rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
+  rollout.Abort("", kStart);
+  const v1::Command undo = rollout.Connected("m0", kStart).sends.at(0).command;
+  EXPECT_EQ(undo.action(), "back");
+  EXPECT_GT(FromTimestamp(undo.deadline()), kStart);
+}
+
+TEST(RolloutTest, AUsedUpBudgetLetsWhatIsInFlightFinish) {
+  Rollout rollout(MakeRemediation({2, 2, 2, 2}, 2));
+  const Rollout::Effects begun = rollout.Start(kStart);
+  ASSERT_EQ(begun.sends.size(), 2u);
+  v1::Remediation stopped = rollout.remediation();
+  stopped.set_state(v1::REMEDIATION_STATE_STOPPED_BY_BUDGET);
+  const Rollout::Send again = Rollout(stopped).Connected("m1", kStart).sends.at(0);
+  EXPECT_GT(FromTimestamp(again.command.deadline()), kStart);
 }
 
 TEST(RolloutTest, StepsThatCheckFoundDoneAreNotSent) {
