@@ -111,9 +111,25 @@ void RemediationManager::HandleResult(const v1::CommandResult& result,
     });
   }
   const auto header = headers_.find(id->remediation);
+  if (header == headers_.end()) return durable();
   // One that stands still will ask again once the store takes writes.
-  const bool stands_still = header != headers_.end() && !IsEnded(header->second);
-  if (!stands_still) durable();
+  if (IsEnded(header->second)) HandleLate(id->remediation, result, std::move(durable));
+}
+
+// The whole remediation has ended. What its row does not know yet is kept all the same.
+void RemediationManager::HandleLate(const std::string& id, const v1::CommandResult& result,
+                                    std::function<void()> durable) {
+  absl::StatusOr<v1::Remediation> remediation = LoadRemediation(deps_.store, id);
+  if (!remediation.ok()) return;  // the agent will tell it again
+  auto rollout = std::make_unique<Rollout>(*std::move(remediation));
+  Rollout::Effects effects = rollout->Result(result, deps_.clock.Now());
+  if (effects.audit.empty()) return durable();
+  // Among the running ones until it is durable, so that a repeated result finds it there.
+  running_[id] = std::move(rollout);
+  Carry(id, std::move(effects), {}, [this, id, durable](absl::Status status) {
+    running_.erase(id);
+    if (status.ok()) durable();
+  });
 }
 
 void RemediationManager::OnCollected(const std::string& machine_id, const std::string& collect_id) {

@@ -160,6 +160,8 @@ class RemediationManager final : public FleetListener {
   bool IsWatched(const std::string& id) const;
   void Publish(const std::string& id, const v1::RemediationProgress& progress, bool last);
   void HandleResult(const v1::CommandResult& result, std::function<void()> durable);
+  void HandleLate(const std::string& id, const v1::CommandResult& result,
+                  std::function<void()> durable);
   void ArmTimer();
   void OnTimer();
 

@@ -170,6 +170,59 @@ TEST(ManagerTest, ASilentMachineEndsAsUnknownByItsDeadline) {
   EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"unknown", 1}}));
 }
 
+TEST(ManagerTest, ALateAnswerIsKeptAlsoAfterTheEnd) {
+  Controller controller;
+  SimulatedFleet::Machine& machine =
+      controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  const v1::Remediation plan = *controller.Plan("all");
+  controller.Start(plan);
+  controller.executor.RunReady();
+  controller.executor.Advance(absl::Minutes(6));
+  controller.Restart();  // it has ended, and only the store knows of it
+  controller.audit.clear();
+  v1::Command lost;
+  lost.set_id(plan.id() + "/0/0/apply1");
+  lost.set_action("ensure_client_key");
+  lost.set_mode(v1::MODE_APPLY);
+  ASSERT_TRUE(controller.fleet.Send("c1", lost));
+  ASSERT_TRUE(controller.fleet.Step());
+  ASSERT_EQ(machine.unacknowledged.size(), 1u);
+  int acknowledged = 0;
+  const v1::CommandResult result = machine.unacknowledged.begin()->second;
+  controller.manager().OnResult("c1", result, [&] { ++acknowledged; });  // at the same time
+  controller.RunAll();
+  controller.Restart();
+  controller.manager().OnResult("c1", result, [&] { ++acknowledged; });  // and much later
+  controller.RunAll();
+  EXPECT_EQ(acknowledged, 2);
+  EXPECT_TRUE(machine.unacknowledged.empty());
+  const v1::Remediation end = controller.Get(plan.name());
+  EXPECT_EQ(Totals(end), (Totalled{{"unknown", 1}}));
+  EXPECT_EQ(end.targets(0).steps(0).message(), "answered after its deadline: CHANGED");
+  EXPECT_THAT(controller.audit, ElementsAre("command.apply machines/c1 " + plan.id() +
+                                            ": step 1 of 1 (ensure_client_key): answered after "
+                                            "its deadline: CHANGED"));
+}
+
+TEST(ManagerTest, ALateAnswerThatTheStoreRefusesIsNotAcknowledged) {
+  Controller controller;
+  SimulatedFleet::Machine& machine =
+      controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  const v1::Remediation plan = *controller.Plan("all");
+  controller.Start(plan);
+  controller.executor.RunReady();
+  controller.executor.Advance(absl::Minutes(6));
+  controller.store.refuse = absl::ResourceExhaustedError("disk full");
+  controller.RunAll();
+  EXPECT_EQ(machine.unacknowledged.size(), 1u);
+  controller.store.refuse = absl::OkStatus();
+  controller.Pass(RemediationManager::kRetry);
+  controller.fleet.Reconnect("c1");
+  controller.RunAll();
+  EXPECT_TRUE(machine.unacknowledged.empty());
+  EXPECT_THAT(controller.Get(plan.name()).targets(0).steps(0).message(), HasSubstr("CHANGED"));
+}
+
 TEST(ManagerTest, AMachineThatIsAwayIsTreatedWhenItComesBack) {
   Controller controller;
   controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});

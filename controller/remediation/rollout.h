@@ -67,7 +67,8 @@ class Rollout {
   Effects Start(absl::Time now);
   Effects Recover(absl::Time now);
   // Always names the target in `targets`, also for a repeated or late result: it may be
-  // acknowledged once that is durable.
+  // acknowledged once that is durable. A late one, also after the end, is kept with the step and
+  // changes no state; one that tells nothing new has no audit line.
   Effects Result(const v1::CommandResult& result, absl::Time now);
   Effects NotSent(uint32_t target, absl::string_view command_id, absl::Time now);
   // `codes`: everything that the machine shows now.

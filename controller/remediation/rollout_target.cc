@@ -18,6 +18,7 @@ namespace {
 constexpr uint32_t kMaxAttempts = 3;  // of one step whose execution was cut off
 constexpr absl::Duration kFirstLookAgain = absl::Seconds(2);
 constexpr absl::Duration kLastLookAgain = absl::Seconds(30);
+constexpr char kLate[] = "answered after its deadline: ";
 
 std::string StepTitle(const v1::Target& target, uint32_t step) {
   return absl::StrCat("step ", step + 1, " of ", target.steps_size(), " (",
@@ -96,20 +97,18 @@ Rollout::Effects Rollout::Result(const v1::CommandResult& result, absl::Time now
   const bool awaited = IsInFlight(target.state()) && target.current_step() == id->step &&
                        step.command_id() == result.command_id() &&
                        target.state() != v1::TARGET_STATE_VERIFYING;
-  if (!awaited) {
-    const bool late = target.state() == v1::TARGET_STATE_UNKNOWN &&
-                      step.command_id() == result.command_id() && step.message().empty();
-    if (late) {
-      step.set_message(absl::StrCat("answered after its deadline: ", OutcomeName(result.outcome()),
-                                    " ", MessageOf(result)));
-    }
+  const bool late = step.unanswered() && step.command_id() == result.command_id();
+  if (!awaited && !late) return std::move(changes.effects);
+  const std::string answer = absl::StrCat(late ? kLate : "", OutcomeName(result.outcome()),
+                                          result.message().empty() ? "" : ", ", MessageOf(result));
+  changes.effects.audit.push_back({absl::StrCat("machines/", target.machine_id()),
+                                   absl::StrCat(remediation_.id(), ": ", PhaseName(id->phase),
+                                                StepTitle(target, id->step), ": ", answer)});
+  if (late) {
+    step.set_unanswered(false);
+    step.set_message(answer);
     return std::move(changes.effects);
   }
-  changes.effects.audit.push_back(
-      {absl::StrCat("machines/", target.machine_id()),
-       absl::StrCat(remediation_.id(), ": ", PhaseName(id->phase), StepTitle(target, id->step),
-                    ": ", OutcomeName(result.outcome()), result.message().empty() ? "" : ", ",
-                    MessageOf(result))});
   if (id->phase == Phase::kUndo) {
     UndoAnswered(index, result, changes);
   } else if (id->phase == Phase::kLook) {
@@ -344,6 +343,7 @@ void Rollout::Expire(uint32_t index, Changes& changes) {
                     changes);
     }
     default:
+      target.mutable_steps(target.current_step())->set_unanswered(true);
       return Finish(index, v1::TARGET_STATE_UNKNOWN,
                     absl::StrCat(StepTitle(target, target.current_step()), " was sent and not ",
                                  "answered within ", waited(), "; look at the machine"),

@@ -133,6 +133,34 @@ TEST(RolloutTest, LostAfterTheSendIsUnknownAndALateAnswerIsKept) {
   EXPECT_THAT(late.targets, ElementsAre(0));
   EXPECT_EQ(StateOf(rollout, 0), "unknown");
   EXPECT_THAT(rollout.remediation().targets(0).steps(0).message(), HasSubstr("CHANGED"));
+  EXPECT_EQ(late.audit.size(), 1u);
+  EXPECT_TRUE(rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart).audit.empty())
+      << "repeated";
+}
+
+TEST(RolloutTest, ARepeatedAnswerIsNotALateOne) {
+  Rollout rollout(MakeRemediation({1}, 1));
+  const Rollout::Send send = rollout.Start(kStart).sends.at(0);
+  rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart);
+  rollout.Tick(kStart + absl::Minutes(2));
+  ASSERT_EQ(StateOf(rollout, 0), "unknown") << "it never reported what it holds";
+  EXPECT_TRUE(rollout.Result(Answer(send, v1::OUTCOME_CHANGED), kStart).audit.empty());
+  EXPECT_EQ(rollout.remediation().targets(0).steps(0).message(), "");
+}
+
+TEST(RolloutTest, ALateUndoIsKeptToo) {
+  Rollout rollout(MakeRemediation({1}, 1, /*steps=*/2));
+  Rollout::Effects effects = rollout.Start(kStart);
+  v1::CommandResult done = Answer(effects.sends.at(0), v1::OUTCOME_CHANGED, "back");
+  done.set_message("installed");
+  effects = rollout.Result(done, kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_FAILED), kStart);
+  rollout.Tick(kStart + absl::Minutes(5));
+  ASSERT_EQ(StateOf(rollout, 0), "unknown");
+  const Rollout::Effects late =
+      rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
+  ASSERT_EQ(late.audit.size(), 1u);
+  EXPECT_THAT(late.audit[0].detail, HasSubstr("undo of step 1 of 2 (ensure_0): answered after"));
 }
 
 TEST(RolloutTest, AMachineThatIsAwayWaitsWithoutAUnitOfTheBudget) {
