@@ -59,6 +59,21 @@ TEST(MarkdownReportTest, SaysWhatWasAskedFor) {
   EXPECT_THAT(report, HasSubstr("| approved actions | reset_machine_id |"));
 }
 
+TEST(MarkdownReportTest, MarksWhatWasUndone) {
+  v1::Remediation r = Remediation();
+  v1::Target& target = *r.mutable_targets(0);
+  target.set_state(v1::TARGET_STATE_ROLLED_BACK);
+  for (v1::Step& step : *target.mutable_steps()) {
+    step.set_outcome(v1::OUTCOME_CHANGED);
+    step.mutable_inverse()->set_action("back");
+    step.set_undone(true);
+  }
+  EXPECT_THAT(MarkdownReport(r),
+              HasSubstr("| pc-1 | canary | rolled-back | CLIENT_KEY_NOT_GVLK | key: ABCDE -> 2YT43 "
+                        "(undone); activate (undone) |  |"))
+      << "and nothing is said to be there for good";
+}
+
 TEST(MarkdownReportTest, NothingBreaksTheTable) {
   const std::string report = MarkdownReport(Remediation());
   EXPECT_THAT(report, HasSubstr("two lines \\| and a bar |"));

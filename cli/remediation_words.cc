@@ -16,11 +16,12 @@ std::string WaveName(uint32_t wave) {
 std::string ChangesText(const v1::Target& target) {
   std::vector<std::string> changes;
   for (const v1::Step& step : target.steps()) {
+    const absl::string_view undone = step.undone() ? " (undone)" : "";
     for (const v1::Change& change : step.changes()) {
       changes.push_back(
-          absl::StrCat(change.field(), ": ", change.before(), " -> ", change.after()));
+          absl::StrCat(change.field(), ": ", change.before(), " -> ", change.after(), undone));
     }
-    if (step.changes().empty()) changes.push_back(step.action());
+    if (step.changes().empty()) changes.push_back(absl::StrCat(step.action(), undone));
   }
   return absl::StrJoin(changes, "; ");
 }

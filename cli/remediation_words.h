@@ -12,7 +12,7 @@
 namespace keymedic::cli {
 
 std::string WaveName(uint32_t wave);  // "hosts first", "canary", "wave 2"
-// "client_key: 2YT43 -> 8XVJK; activate": the action's name where CHECK has not been.
+// "client_key: 2YT43 -> 8XVJK (undone); activate": the action's name where CHECK has not been.
 std::string ChangesText(const v1::Target& target);
 // The steps that cannot be undone: "activate"; empty if all can.
 std::string ForGoodText(const v1::Target& target);

@@ -16,6 +16,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 
 v1::PlanRemediationRequest Request(const std::string& selector, uint32_t budget = 5) {
   v1::PlanRemediationRequest request;
@@ -203,6 +204,31 @@ TEST(RetryTest, NotBeforeTheEnd) {
   const v1::Remediation plan = *controller.Plan(Request("all"));
   EXPECT_TRUE(absl::IsFailedPrecondition(controller.Retry(plan.name(), true).status()));
   EXPECT_TRUE(absl::IsNotFound(controller.Retry("remediations/r-0", true).status()));
+}
+
+TEST(RollBackTest, LeavesAnHonestHistory) {
+  Controller controller;
+  SimulatedFleet::Machine& machine =
+      controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  machine.cure = "";
+  machine.inverse = "put_back";
+  const v1::Remediation begun = controller.Treat(Request("all"));
+  EXPECT_EQ(StateOf(begun, "c1"), "verifying");
+  controller.Pass(absl::Minutes(3));
+  controller.Restart();
+  const v1::Remediation end = controller.Get(begun.name());
+  EXPECT_EQ(Totals(end), (std::map<std::string, uint32_t>{{"rolled-back", 1}}));
+  EXPECT_EQ(end.state(), v1::REMEDIATION_STATE_FAILED);
+  EXPECT_EQ(controller.fleet.effects["c1 ensure_client_key"], 1);
+  EXPECT_EQ(controller.fleet.effects["c1 put_back"], 1);
+  const v1::Step& step = end.targets(0).steps(0);
+  EXPECT_EQ(step.outcome(), v1::OUTCOME_CHANGED);
+  EXPECT_TRUE(step.undone());
+  EXPECT_EQ(step.inverse().action(), "put_back") << "how it was undone";
+  const std::string command = "command.apply machines/c1 " + end.id() + ": ";
+  EXPECT_THAT(controller.audit, IsSupersetOf({command + "step 1 of 1 (ensure_client_key): CHANGED",
+                                              command + "undo of step 1 of 1 (ensure_client_key): "
+                                                        "CHANGED"}));
 }
 
 TEST(SkipTest, LeavesOutWhatHasNotBegun) {

@@ -30,7 +30,8 @@ std::string MessageOf(const v1::CommandResult& result) {
 }
 
 bool IsUndoable(const v1::Step& step) {
-  return step.outcome() == v1::OUTCOME_CHANGED && !step.inverse().action().empty();
+  return step.outcome() == v1::OUTCOME_CHANGED && !step.undone() &&
+         !step.inverse().action().empty();
 }
 
 absl::string_view PhaseName(Phase phase) {
@@ -217,8 +218,7 @@ void Rollout::Fail(uint32_t index, absl::string_view message, Changes& changes) 
   UndoNext(index, changes);
 }
 
-// Backwards from the last; a step's inverse is used up (cleared) when it has been undone, so what
-// is left tells what remains to do, also after a restart.
+// Backwards from the last; what is not marked as undone remains to do, also after a restart.
 void Rollout::UndoNext(uint32_t index, Changes& changes) {
   v1::Target& target = this->target(index);
   for (int step = target.steps_size() - 1; step >= 0; --step) {
@@ -234,11 +234,8 @@ void Rollout::UndoNext(uint32_t index, Changes& changes) {
   bool undone = false;
   for (const v1::Step& step : target.steps()) {
     if (step.outcome() != v1::OUTCOME_CHANGED) continue;
-    if (step.message() == "undone") {
-      undone = true;
-    } else {
-      left.push_back(step.action());
-    }
+    undone |= step.undone();
+    if (!step.undone()) left.push_back(step.action());
   }
   std::string message = target.message();
   if (undone) absl::StrAppend(&message, "; undone");
@@ -254,8 +251,7 @@ void Rollout::UndoAnswered(uint32_t index, const v1::CommandResult& result, Chan
   v1::Target& target = this->target(index);
   v1::Step& step = *target.mutable_steps(target.current_step());
   if (result.outcome() == v1::OUTCOME_CHANGED || result.outcome() == v1::OUTCOME_NO_CHANGE) {
-    step.set_message("undone");
-    step.clear_inverse();
+    step.set_undone(true);
     return UndoNext(index, changes);
   }
   const bool cut_off = result.outcome() == v1::OUTCOME_INTERRUPTED;

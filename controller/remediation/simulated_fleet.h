@@ -88,7 +88,8 @@ class SimulatedFleet final : public FleetPort {
     std::vector<v1::Finding> findings;
     // The action that heals; empty: nothing does.
     std::string cure;
-    bool fails = false;  // every APPLY fails
+    bool fails = false;   // every APPLY fails
+    std::string inverse;  // of all that it does; empty: nothing can be undone
     std::map<std::string, v1::CommandResult> journal;
     std::map<std::string, v1::CommandResult> unacknowledged;
   };
@@ -187,6 +188,7 @@ class SimulatedFleet final : public FleetPort {
     } else {
       ++effects[machine.info.id + " " + command.action()];
       result.set_outcome(v1::OUTCOME_CHANGED);
+      if (!machine.inverse.empty()) result.mutable_inverse()->set_action(machine.inverse);
       if (command.action() == machine.cure) machine.findings.clear();
     }
     if (command.mode() == v1::MODE_APPLY) machine.journal[command.id()] = result;
