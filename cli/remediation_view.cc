@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/remediation_states.h"
+#include "base/status_macros.h"
 #include "cli/finding_view.h"
 #include "cli/remediation_progress.h"
 #include "cli/remediation_words.h"
@@ -161,6 +162,20 @@ void PrintOutcome(const v1::Remediation& remediation, std::ostream& out, bool co
     out << "  " << target.display_name() << " " << StateName(target.state()) << ": "
         << target.message() << '\n';
   }
+}
+
+absl::StatusOr<v1::ListRemediationsResponse> ListRemediations(const Session& session) {
+  v1::ListRemediationsRequest request;
+  request.set_page_size(1000);
+  v1::ListRemediationsResponse all;
+  do {
+    KM_ASSIGN_OR_RETURN(const v1::ListRemediationsResponse page,
+                        Call(session, session.remediation,
+                             &v1::RemediationService::Stub::ListRemediations, request));
+    all.mutable_remediations()->MergeFrom(page.remediations());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
 }
 
 absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std::string& name,

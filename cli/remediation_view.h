@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a remediation looks: its plan, its way, its end. Shared by the remediation
-// commands and the demonstration.
+// How a remediation looks: its plan, its way, its end; and how all of them are read. Shared by the
+// remediation commands and the demonstration.
 #ifndef KEYMEDIC_CLI_REMEDIATION_VIEW_H_
 #define KEYMEDIC_CLI_REMEDIATION_VIEW_H_
 
@@ -17,6 +17,9 @@ namespace keymedic::cli {
 void PrintPlan(const v1::Remediation& plan, std::ostream& out, bool color, bool details);
 void PrintOutcome(const v1::Remediation& remediation, std::ostream& out, bool color);
 int ExitCodeOf(v1::RemediationState state);
+
+// All pages, newest first.
+absl::StatusOr<v1::ListRemediationsResponse> ListRemediations(const Session& session);
 
 // Follows it to its end and shows the progress on standard error. A controller that goes away is
 // waited for: up to `patience_seconds` without a word.

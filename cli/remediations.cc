@@ -193,8 +193,7 @@ int Show(const Globals& globals, const std::string& id) {
 int List(const Globals& globals) {
   auto session = OpenSession(globals);
   if (!session.ok()) return Fail(session.status());
-  auto found = Call(**session, (*session)->remediation,
-                    &v1::RemediationService::Stub::ListRemediations, v1::ListRemediationsRequest());
+  auto found = ListRemediations(**session);
   if (!found.ok()) return Fail(found.status());
   if (globals.json()) {
     PrintJson(*found);

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "absl/strings/str_cat.h"
 #include "controller/remediation/simulated_fleet.h"
 #include "keymedic/v1/remediation_service.grpc.pb.h"
 
@@ -109,6 +112,51 @@ TEST_F(RemediationServiceTest, AWatcherMayLeave) {
   ASSERT_TRUE(stream->Read(&progress));
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(RemediationServiceTest, AWatcherThatReadsNothingUntilTheEndMissesNoTarget) {
+  constexpr int kTargets = 300, kSkipped = 250;
+  for (int i = 0; i < kTargets; ++i) {
+    const std::string id = absl::StrCat("c", i);
+    fleet_.Add(id, "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"}).info.connected =
+        false;
+  }
+  v1::Remediation plan;
+  ASSERT_TRUE(Plan("all", plan).ok());
+  grpc::ClientContext watch_context;
+  v1::GetRemediationRequest named;
+  named.set_name(plan.name());
+  auto stream = stub_->WatchRemediation(&watch_context, named);
+
+  grpc::ClientContext start_context;
+  v1::StartRemediationRequest start;
+  start.set_name(plan.name());
+  start.set_plan_hash(plan.plan_hash());
+  v1::Remediation now;
+  ASSERT_TRUE(stub_->StartRemediation(&start_context, start, &now).ok());
+  v1::ControlRemediationRequest control;
+  control.set_name(plan.name());
+  for (int i = 0; i < kSkipped; ++i) {
+    grpc::ClientContext context;
+    control.set_machine(absl::StrCat("c", i));
+    const grpc::Status status = stub_->SkipTarget(&context, control, &now);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+  }
+  grpc::ClientContext abort_context;
+  ASSERT_TRUE(stub_->AbortRemediation(&abort_context, control, &now).ok());
+  ASSERT_TRUE(now.has_ended_at());
+
+  std::map<std::string, v1::TargetState> seen, ended;
+  v1::RemediationProgress progress;
+  while (stream->Read(&progress)) {
+    for (const v1::Target& target : progress.changed()) seen[target.machine_id()] = target.state();
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(progress.totals().at("skipped"), 250u);
+  EXPECT_EQ(progress.totals().at("cancelled"), 50u);
+  for (const v1::Target& target : now.targets()) ended[target.machine_id()] = target.state();
+  EXPECT_EQ(ended.size(), 300u);
+  EXPECT_EQ(seen, ended);
 }
 
 }  // namespace
