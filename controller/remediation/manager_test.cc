@@ -170,6 +170,27 @@ TEST(ManagerTest, ASilentMachineEndsAsUnknownByItsDeadline) {
   EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"unknown", 1}}));
 }
 
+TEST(ManagerTest, AMachineThatIsSilentAtCheckEndsThePlanByItsDeadline) {
+  Controller controller;
+  controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  v1::PlanRemediationRequest request;
+  request.set_selector("all");
+  absl::StatusOr<v1::Remediation> plan = absl::UnknownError("not answered");
+  controller.manager().Plan(request, kAdmin, [&](auto answer) { plan = std::move(answer); });
+  controller.executor.RunReady();
+  ASSERT_EQ(controller.fleet.sends, 1);
+  controller.executor.Advance(CheckRun::kTimeout - absl::Seconds(1));
+  EXPECT_FALSE(plan.ok()) << "it waits";
+  controller.executor.Advance(absl::Seconds(1));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->targets_size(), 1);
+  EXPECT_TRUE(plan->targets(0).steps(0).unchecked());
+  EXPECT_THAT(plan->targets(0).message(), HasSubstr("did not answer CHECK within 30s"));
+  controller.RunAll();  // now it answers
+  EXPECT_TRUE(controller.fleet.at("c1").unacknowledged.empty());
+  EXPECT_EQ(controller.Get(plan->name()).plan_hash(), plan->plan_hash());
+}
+
 TEST(ManagerTest, ALateAnswerIsKeptAlsoAfterTheEnd) {
   Controller controller;
   SimulatedFleet::Machine& machine =

@@ -4,9 +4,9 @@
 // ill health, maintenance windows, limits per host and site, targets left out by hand, pauses,
 // aborts and crashes of the controller, each against a simulated fleet with a journal. After every
 // event: the budget holds, in memory and on disk; hosts and sites have no more in flight than they
-// may; nothing begins outside of its window; once an abort is durable nothing runs that had not
-// run, but for undoing. At the end: every target is at an end, the totals add up, and each command
-// had its effect at most once.
+// may; whatever is open and not pending has a deadline; nothing begins outside of its window; once
+// an abort is durable nothing runs that had not run, but for undoing. At the end: every target is
+// at an end, the totals add up, and each command had its effect at most once.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -111,9 +111,18 @@ class Schedule {
   void Perform(Rollout::Effects effects) {
     ASSERT_LE(LossesAndFlights(rollout_->remediation()), rollout_->budget()) << "in memory";
     ASSERT_EQ(LossesAndFlights(rollout_->remediation()), rollout_->budget_used());
+    CheckDeadlines();
     CheckRoomAndWindows(effects);
     pending_.push_back({rollout_->remediation(), std::move(effects)});
     if (Chance(80)) DurableUpTo(pending_.size());
+  }
+
+  void CheckDeadlines() {
+    for (const v1::Target& target : rollout_->remediation().targets()) {
+      const bool waits = !IsEnd(target.state()) && target.state() != v1::TARGET_STATE_PENDING;
+      ASSERT_EQ(target.has_state_deadline(), waits) << StateName(target.state());
+      if (waits) ASSERT_LE(rollout_->NextDeadline(), FromTimestamp(target.state_deadline()));
+    }
   }
 
   void CheckRoomAndWindows(const Rollout::Effects& effects) {
