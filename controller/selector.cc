@@ -23,6 +23,7 @@ struct Selector::Node {
   std::string label;
   std::string value;
   bool unequal = false;
+  size_t column = 1;
   std::shared_ptr<const Node> left, right;
 };
 
@@ -38,16 +39,18 @@ constexpr std::array<absl::string_view, 4> kSeverities = {"info", "notice", "war
 constexpr int kMaxDepth = 100;
 constexpr size_t kMaxLength = 4096;
 
-// Optimal string alignment distance: a swap of neighbours counts once.
+// Optimal string alignment distance: a swap of neighbours counts once. Case is ignored.
 size_t EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  const auto same = [&](size_t i, size_t j) {
+    return absl::ascii_tolower(a[i]) == absl::ascii_tolower(b[j]);
+  };
   for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
   for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] =
-          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + !same(i - 1, j - 1)});
+      if (i > 1 && j > 1 && same(i - 1, j - 2) && same(i - 2, j - 1)) {
         d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
       }
     }
@@ -196,7 +199,8 @@ class Parser {
   }
 
   static absl::StatusOr<NodePtr> MakeTerm(const Token& name, bool unequal, const Token& value) {
-    Node node{.kind = Node::Kind::kTerm, .value = value.text, .unequal = unequal};
+    Node node{
+        .kind = Node::Kind::kTerm, .value = value.text, .unequal = unequal, .column = name.column};
     const std::string field = absl::AsciiStrToLower(name.text);
     const auto known = std::find(kFields.begin(), kFields.end(), field);
     if (known != kFields.end()) {
@@ -312,6 +316,20 @@ bool Holds(const Node& node, const FleetPort::MachineInfo& machine,
   return false;
 }
 
+absl::Status CheckLabelsOf(const Node& node, const std::set<std::string>& known) {
+  for (const NodePtr& part : {node.left, node.right}) {
+    if (part) KM_RETURN_IF_ERROR(CheckLabelsOf(*part, known));
+  }
+  const bool speaks_of_label = node.kind == Node::Kind::kTerm && node.field == Field::kLabel;
+  if (!speaks_of_label || known.contains(node.label)) return absl::OkStatus();
+  const std::vector<absl::string_view> words(known.begin(), known.end());
+  const absl::string_view meant = Suggest(node.label, words);
+  return ErrorAt(node.column,
+                 absl::StrCat("no machine carries a label '", node.label, "'; ",
+                              meant.empty() ? "see the labels in keymedic machines list"
+                                            : absl::StrCat("did you mean '", meant, "'?")));
+}
+
 bool NamesFinding(const Node& node, const v1::Finding& finding, bool negated) {
   if (node.kind == Node::Kind::kNot) return NamesFinding(*node.left, finding, !negated);
   if (node.left) {
@@ -347,6 +365,10 @@ bool Selector::Matches(const FleetPort::MachineInfo& machine,
 
 bool Selector::Names(const v1::Finding& finding) const {
   return NamesFinding(*root_, finding, false);
+}
+
+absl::Status Selector::CheckLabels(const std::set<std::string>& known) const {
+  return CheckLabelsOf(*root_, known);
 }
 
 }  // namespace keymedic::controller

@@ -11,9 +11,11 @@
 #define KEYMEDIC_CONTROLLER_SELECTOR_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "controller/fleet/fleet_port.h"
@@ -32,6 +34,10 @@ class Selector {
   // Does a term speak of this very finding, by its code, its cause's code or its severity (and is
   // not negated)? Such a finding is meant even if it is only a notice.
   bool Names(const v1::Finding& finding) const;
+
+  // kInvalidArgument for the first label that a term speaks of and that is not `known`: a slip
+  // there selects nothing, and behind `not` or != everything.
+  absl::Status CheckLabels(const std::set<std::string>& known) const;
 
   struct Node;
 

@@ -106,6 +106,24 @@ TEST(SelectorTest, ErrorsNameThePlaceAndWhatWasMeant) {
   EXPECT_THAT(ErrorOf("connected=yes"), HasSubstr("true, false"));
 }
 
+TEST(SelectorTest, ALabelThatNobodyCarriesIsFoundAlsoBehindANegation) {
+  const std::set<std::string> known = {"machine.owner", "rack", "site"};
+  auto check = [&](absl::string_view text) { return Selector::Parse(text)->CheckLabels(known); };
+  for (absl::string_view text : {"sit=berlin", "sit!=berlin", "not sit=berlin", "label.sit=berlin",
+                                 "site=ulm and (machine=pc-* or not sit=berlin)", "SITE=berlin"}) {
+    const absl::Status status = check(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("did you mean 'site'?")) << text;
+  }
+  EXPECT_THAT(std::string(check("rack=4 and not sit=berlin").message()),
+              HasSubstr("column 16: no machine carries a label 'sit'"));
+  EXPECT_THAT(std::string(check("floor=3").message()), HasSubstr("keymedic machines list"));
+  for (absl::string_view text : {"all", "site=nowhere", "not (rack=4 or label.machine.owner=x)",
+                                 "finding=X and machine!=y"}) {
+    EXPECT_TRUE(check(text).ok()) << text;
+  }
+}
+
 TEST(SelectorTest, HostileTextIsRefusedWithoutHarm) {
   EXPECT_THAT(ErrorOf(std::string(3000, '(')), HasSubstr("nested too deeply"));
   EXPECT_THAT(ErrorOf(std::string(5000, 'a')), HasSubstr("at most 4096"));

@@ -408,6 +408,11 @@ void DropRefused(Draft& draft) {
 absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view,
                                 const std::set<std::string>* only) {
   KM_ASSIGN_OR_RETURN(Selector selector, Selector::Parse(request.selector()));
+  std::set<std::string> labels;
+  for (const FleetPort::MachineInfo& machine : view.machines) {
+    for (const auto& [key, value] : machine.labels) labels.insert(key);
+  }
+  KM_RETURN_IF_ERROR(selector.CheckLabels(labels));
   return Drafter(request, view, std::move(selector), only).Run();
 }
 

@@ -161,6 +161,15 @@ TEST_F(PlannerTest, NothingOutsideTheSelectorIsTouched) {
               HasSubstr("follows from HOST_FIREWALL_CLOSED on name-h1"));
 }
 
+TEST_F(PlannerTest, ALabelThatNoMachineCarriesIsNeverEverything) {
+  AddFinding("CLIENT_KEY_NOT_GVLK", "c1", {"ensure_client_key"});
+  for (std::string selector : {"sit=berlin", "sit!=berlin", "not sit=berlin"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(TryDraft(selector).status())) << selector;
+    EXPECT_THAT(ErrorOf(selector), HasSubstr("label 'sit'; did you mean 'site'?")) << selector;
+  }
+  EXPECT_EQ(DraftOf("site!=ulm").targets_size(), 1);
+}
+
 TEST_F(PlannerTest, ASelectorByFindingTreatsThatFindingOnly) {
   AddFinding("CLIENT_KEY_NOT_GVLK", "c1", {"ensure_client_key"});
   AddFinding("CLIENT_HOST_OVERRIDE", "c1", {"ensure_discovery"});
