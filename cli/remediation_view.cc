@@ -62,14 +62,24 @@ void PrintTargets(const v1::Remediation& plan, std::ostream& out, bool color) {
 
 // Two hundred targets in a few lines: those of one wave with the same steps together.
 void PrintFolded(const v1::Remediation& plan, std::ostream& out, bool color) {
-  std::map<std::pair<uint32_t, std::string>, std::vector<std::string>> folded;
-  for (const v1::Target& target : plan.targets())
-    folded[{target.wave(), Actions(target)}].push_back(target.display_name());
+  struct Fold {
+    std::vector<std::string> machines;
+    int away = 0;  // they wait for the machine to come back
+  };
+  std::map<std::pair<uint32_t, std::string>, Fold> folded;
+  for (const v1::Target& target : plan.targets()) {
+    Fold& fold = folded[{target.wave(), Actions(target)}];
+    fold.machines.push_back(target.display_name());
+    fold.away += target.state() == v1::TARGET_STATE_QUEUED_OFFLINE;
+  }
   TextTable table({"WAVE", "MACHINES", "STEPS", "WHICH"});
-  for (const auto& [key, machines] : folded) {
+  for (const auto& [key, fold] : folded) {
+    const std::vector<std::string>& machines = fold.machines;
     const size_t shown = std::min<size_t>(machines.size(), 3);
     table.Add(
-        {WaveName(key.first), absl::StrCat(machines.size()), key.second,
+        {WaveName(key.first),
+         absl::StrCat(machines.size(), fold.away > 0 ? absl::StrCat(", ", fold.away, " away") : ""),
+         key.second,
          absl::StrCat(absl::StrJoin(machines.begin(),
                                     machines.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                       machines.size() > shown ? ", ..." : "")});
