@@ -232,6 +232,9 @@ v1::MachineResponse Answer(Landscape& landscape, Machine& machine,
         response.mutable_service()->set_disabled(machine.service_disabled);
       }
       break;
+    case Call::kRearmPending:
+      response.set_rearm_pending(machine.rearm_pending);
+      break;
     case Call::kEffects:
       response.mutable_effects()->mutable_count()->insert(machine.effects.begin(),
                                                           machine.effects.end());

@@ -203,9 +203,14 @@ TEST(RearmTest, ANewIdAfterTheRestartAndNotBefore) {
   Lived lab(SmallEstate(30));
   const std::string before = lab.Client("pc-001").client_machine_id();
   const uint32_t rearms = lab.Product("pc-001").rearms_left();
+  v1::MachineRequest pending;
+  pending.mutable_rearm_pending();
+  EXPECT_FALSE(lab.Ask("pc-001", pending).rearm_pending());
   EXPECT_EQ(lab.Do("pc-001", "Rearm").hresult(), 0u);
   EXPECT_EQ(lab.Client("pc-001").client_machine_id(), before);
+  EXPECT_TRUE(lab.Ask("pc-001", pending).rearm_pending());
   EXPECT_EQ(lab.Do("pc-001", "Restart").status(), 0);
+  EXPECT_FALSE(lab.Ask("pc-001", pending).rearm_pending());
   EXPECT_NE(lab.Client("pc-001").client_machine_id(), before);
   EXPECT_EQ(lab.Product("pc-001").status(), LICENSE_STATUS_INITIAL_GRACE);
   EXPECT_EQ(lab.Product("pc-001").rearms_left(), rearms - 1);

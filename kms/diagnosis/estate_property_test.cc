@@ -35,6 +35,8 @@ class Dice {
 
   // The same machine, with one thing changed that does not make it another one.
   MachineState Nudge(MachineState machine) {
+    if (machine.licensing.has_value() && OneIn(2))
+      machine.licensing->set_windows_rearms_left(static_cast<uint32_t>(Below(2)));
     if (machine.host.has_value()) machine.host->set_current_count(static_cast<int>(Below(60)));
     if (!machine.host.has_value() && machine.client.has_value() &&
         machine.client->attempts_size() > 0)

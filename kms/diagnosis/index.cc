@@ -43,6 +43,11 @@ bool Zone::empty() const {
   return served == 0 && unserved.empty() && hosts.empty() && mak_users.empty() && counts.empty();
 }
 
+bool HasNoRearm(const MachineState& machine) {
+  return machine.licensing.has_value() && machine.licensing->has_windows_rearms_left() &&
+         machine.licensing->windows_rearms_left() == 0;
+}
+
 bool IsMachineId(absl::string_view id) {
   return id.find_first_not_of("0-{}") != absl::string_view::npos;
 }

@@ -135,6 +135,9 @@ std::optional<int64_t> PidDay(absl::string_view extended_pid);
 // "PC-1.contoso.example" -> "pc-1".
 std::string ShortName(absl::string_view name);
 
+// Is it known to have no rearm left, with which it would get another machine id?
+bool HasNoRearm(const MachineState& machine);
+
 // Zeros stand for an id that is not there, or that somebody removed.
 bool IsMachineId(absl::string_view id);
 

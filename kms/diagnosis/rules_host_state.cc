@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -199,6 +200,27 @@ std::vector<std::string> MachinesOf(const Facts& facts, const v1::RequestSummary
   return names;
 }
 
+// Of those machines the known ones that get another id: not the one that keeps it, which is the one
+// that CLIENT_DUPLICATE_CMID leaves alone, too, nor those that have no rearm left.
+std::vector<const MachineState*> MachinesToPart(const Facts& facts,
+                                                const std::vector<std::string>& names,
+                                                const std::string& cmid) {
+  std::vector<const MachineState*> known;
+  for (const std::string& name : names) {
+    if (const MachineState* machine = facts.estate.FindByHostName(name)) known.push_back(machine);
+  }
+  const auto rank = [&](const MachineState* machine) {
+    const bool has_it = machine->client.has_value() &&
+                        absl::EqualsIgnoreCase(machine->client->client_machine_id(), cmid);
+    return std::pair(!has_it, absl::string_view(machine->id));
+  };
+  absl::c_sort(known,
+               [&](const MachineState* a, const MachineState* b) { return rank(a) < rank(b); });
+  if (!known.empty()) known.erase(known.begin());
+  std::erase_if(known, [](const MachineState* machine) { return HasNoRearm(*machine); });
+  return known;
+}
+
 bool IsCountShort(const v1::KmsHostSection& host) {
   const int count = CountOf(host).value_or(0);
   return count > 0 && count < std::max(RequiredCount(host), kServerThreshold);
@@ -217,13 +239,11 @@ Found Clones(absl::string_view code, const Facts& facts, size_t machines, bool c
     FindingBuilder builder(code, facts.machine);
     builder.NoTreatments().Saw("event 12290", "one machine id", request.client_machine_id(),
                                request.has_last_at() ? &request.last_at() : nullptr);
-    bool first = true;
-    for (const std::string& name : names) {
-      builder.Saw("event 12290", "used by", name);
-      // The first keeps its id.
-      const MachineState* clone = facts.estate.FindByHostName(name);
-      if (clone != nullptr && !std::exchange(first, false))
-        builder.Treat("reset_machine_id", {}, clone->id).Treat("activate", {}, clone->id);
+    for (const std::string& name : names) builder.Saw("event 12290", "used by", name);
+    const std::string cmid = absl::AsciiStrToLower(request.client_machine_id());
+    for (const MachineState* clone : MachinesToPart(facts, names, cmid)) {
+      builder.Treat("reset_machine_id", {{"client_machine_id", cmid}}, clone->id)
+          .Treat("activate", {}, clone->id);
     }
     if (const std::optional<int> count = CountOf(*host))
       builder.Saw("kms_host", "current_count", absl::StrCat(*count));
@@ -231,7 +251,8 @@ Found Clones(absl::string_view code, const Facts& facts, size_t machines, bool c
     return builder
         .Why(
             "give each of the machines that are named a machine id of its own (slmgr /rearm, then "
-            "restart), and repair the image they were made from")
+            "restart; where no rearm is left, install it anew), and repair the image they were "
+            "made from")
         .Build();
   }
   return std::nullopt;

@@ -145,11 +145,6 @@ const Ids* SharersOf(const Facts& facts) {
   return found == facts.index.by_cmid.end() || found->second.size() < 2 ? nullptr : &found->second;
 }
 
-bool HasNoRearm(const MachineState& machine) {
-  return machine.licensing.has_value() && machine.licensing->has_windows_rearms_left() &&
-         machine.licensing->windows_rearms_left() == 0;
-}
-
 constexpr char kNoRearmWhy[] =
     "no rearm is left on it: install it anew from an image that was generalized with sysprep";
 

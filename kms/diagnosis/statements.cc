@@ -95,7 +95,8 @@ void Statements::Speaker::OfItself() {
       Say(Kind::kName, names[i], place++);
   }
   if (machine_.client.has_value() && IsMachineId(machine_.client->client_machine_id()))
-    Say(Kind::kMachineId, absl::AsciiStrToLower(machine_.client->client_machine_id()));
+    Say(Kind::kMachineId, absl::AsciiStrToLower(machine_.client->client_machine_id()),
+        HasNoRearm(machine_) ? 1 : 0);  // who speaks of clones looks at it
   if (UsesDirectory(machine_)) Say(Kind::kDirectory);
   if (on_mak_) Say(Kind::kMak);
   if (HasNoSrv(machine_)) Say(Kind::kNoSrv);

@@ -189,8 +189,15 @@ Result EnsureClientKey(ClientContext& context, const v1::Command&) {
   return plan;
 }
 
+absl::StatusOr<Hresult> RestartMachine(ClientContext& context) {
+  KM_RETURN_IF_ERROR(Annotate(context.systems.machine->Restart(),
+                              "rearmed, but the machine does not restart; restart it by hand"));
+  return 0;
+}
+
 // The parameter client_machine_id names the id that this machine must not keep; with it a repeated
-// command finds its work done and does not spend another rearm.
+// command finds its work done and does not spend another rearm. Nor does one that was cut off
+// between the rearm and the restart.
 Result ResetMachineId(ClientContext& context, const v1::Command& command) {
   KM_ASSIGN_OR_RETURN(const auto licensing, context.systems.licensing->Licensing());
   KM_ASSIGN_OR_RETURN(const auto client, context.systems.licensing->Client());
@@ -199,21 +206,26 @@ Result ResetMachineId(ClientContext& context, const v1::Command& command) {
   if (!unwanted.empty() && !absl::EqualsIgnoreCase(unwanted, client.client_machine_id())) {
     return plan;
   }
+  KM_ASSIGN_OR_RETURN(const bool rearmed, context.systems.licensing->RearmPending());
+  plan.seen_later = {"client_machine_id"};
+  plan.restart_required = true;
+  plan.note = "; the machine restarts";
+  if (rearmed) {
+    plan.Add("client_machine_id", client.client_machine_id(),
+             "a new one: it is rearmed already, only the restart is missing");
+    plan.compare_with_check = false;  // it is the second half of what was approved
+    plan.apply = [&context] { return RestartMachine(context); };
+    return plan;
+  }
   if (licensing.has_windows_rearms_left() && licensing.windows_rearms_left() == 0) {
     plan.error_code = kNoRearmLeft;
     plan.refusal = absl::StrCat("no rearm is left: ", roles::DescribeError(kNoRearmLeft));
     return plan;
   }
   plan.Add("client_machine_id", client.client_machine_id(), "a new one");
-  plan.seen_later = {"client_machine_id"};
-  plan.restart_required = true;
-  plan.note = "; the machine restarts";
   plan.apply = [&context]() -> absl::StatusOr<Hresult> {
-    KM_ASSIGN_OR_RETURN(const Hresult rearmed, context.systems.licensing->Rearm());
-    if (rearmed != 0) return rearmed;
-    KM_RETURN_IF_ERROR(Annotate(context.systems.machine->Restart(),
-                                "rearmed, but the machine does not restart; restart it by hand"));
-    return 0;
+    KM_ASSIGN_OR_RETURN(const Hresult done, context.systems.licensing->Rearm());
+    return done != 0 ? done : RestartMachine(context);
   };
   return plan;
 }

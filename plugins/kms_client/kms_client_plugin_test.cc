@@ -342,6 +342,30 @@ TEST_F(KmsClientPluginTest, ANewMachineIdCostsOneRearm) {
   EXPECT_EQ(machine_.acts.size(), 2u);
 }
 
+TEST_F(KmsClientPluginTest, ARearmThatWasCutOffBeforeTheRestartIsNotRepeated) {
+  const std::map<std::string, std::string> params = {{"client_machine_id", kCmid}};
+  machine_.licensing.set_windows_rearms_left(1);
+  const std::string digest = Act(v1::MODE_CHECK, "reset_machine_id", params).check_digest();
+  machine_.broken["restart"] = absl::UnavailableError("no privilege (0x80070522)");
+  const auto cut_off = Act(v1::MODE_APPLY, "reset_machine_id", params, digest);
+  EXPECT_EQ(cut_off.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_NE(cut_off.message().find("restart it by hand"), std::string::npos) << cut_off.message();
+  ASSERT_EQ(machine_.licensing.windows_rearms_left(), 0u);
+  Restart();  // the plugin's process died, too
+
+  machine_.broken.clear();
+  const auto check = Act(v1::MODE_CHECK, "reset_machine_id", params);
+  EXPECT_EQ(check.outcome(), v1::OUTCOME_WOULD_CHANGE) << check.message();
+  EXPECT_TRUE(check.restart_required());
+  EXPECT_NE(check.message().find("only the restart is missing"), std::string::npos)
+      << check.message();
+  const auto done = Act(v1::MODE_APPLY, "reset_machine_id", params, digest);
+  EXPECT_EQ(done.outcome(), v1::OUTCOME_CHANGED) << done.message();
+  EXPECT_EQ(machine_.acts, (std::vector<std::string>{"Rearm", "Restart"}));
+  EXPECT_NE(machine_.client.client_machine_id(), kCmid);
+  EXPECT_EQ(Act(v1::MODE_APPLY, "reset_machine_id", params).outcome(), v1::OUTCOME_NO_CHANGE);
+}
+
 TEST_F(KmsClientPluginTest, ActivatesOnceAndOnlyIfThereIsNeed) {
   EXPECT_EQ(Act(v1::MODE_APPLY, "activate").outcome(), v1::OUTCOME_NO_CHANGE);
   EXPECT_TRUE(machine_.acts.empty()) << "never a request just for the count";

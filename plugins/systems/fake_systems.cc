@@ -39,7 +39,12 @@ class FakeMachineSeam final : public Machine {
     return absl::OkStatus();
   }
   absl::Status Restart() override {
-    Do(machine_, "Restart", "", [] {});
+    KM_RETURN_IF_ERROR(Broken(machine_, "restart"));
+    Do(machine_, "Restart", "", [&] {
+      if (!std::exchange(machine_.rearm_pending, false)) return;
+      machine_.client.set_client_machine_id(absl::StrCat(
+          "99999999-0000-4000-8000-", absl::Dec(machine_.acts.size(), absl::kZeroPad12)));
+    });
     return absl::OkStatus();
   }
 
@@ -111,8 +116,12 @@ class FakeLicensing final : public LicensingSystem {
   absl::StatusOr<Hresult> Rearm() override {
     return Do(machine_, "Rearm", "", [&] {
       machine_.licensing.set_windows_rearms_left(machine_.licensing.windows_rearms_left() - 1);
-      machine_.client.set_client_machine_id("99999999-0000-4000-8000-000000000099");
+      machine_.rearm_pending = true;
     });
+  }
+  absl::StatusOr<bool> RearmPending() override {
+    KM_RETURN_IF_ERROR(Broken(machine_, "licensing"));
+    return machine_.rearm_pending;
   }
 
  private:

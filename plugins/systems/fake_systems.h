@@ -22,6 +22,7 @@ struct FakeMachine {
   v1::OsSection os;
   v1::LicensingSection licensing;
   v1::KmsClientSection client;
+  bool rearm_pending = false;
   std::optional<v1::KmsHostSection> host;
   v1::FirewallSection firewall;
   std::vector<std::string> suffixes;
@@ -33,7 +34,7 @@ struct FakeMachine {
 
   std::vector<std::string> acts;          // what was done, in order: "SetKmsHost kms.example:1688"
   std::map<std::string, Hresult> refuse;  // by method: "Activate"
-  std::map<std::string, absl::Status> broken;           // by seam: "licensing", "client", "events"
+  std::map<std::string, absl::Status> broken;           // by seam: "licensing", "client", "restart"
   std::map<std::string, std::function<void()>> on_act;  // by method, after it was done
 
   // A machine with something of everything: what the conformance suite wants to see.

@@ -55,6 +55,9 @@ class LicensingSystem {
   virtual absl::StatusOr<Hresult> SetDnsPublishing(bool enabled) = 0;
   // New client machine id after the next restart.
   virtual absl::StatusOr<Hresult> Rearm() = 0;
+  // Was Rearm called since the machine started last? Nothing else shows it: until the restart the
+  // old id stays.
+  virtual absl::StatusOr<bool> RearmPending() = 0;
 };
 
 class EventLog {

@@ -27,6 +27,7 @@ struct SystemsUnderTest {
   std::string name;
   std::function<Systems()> make;
   std::string event_channel;  // one that holds at least three records; empty: has no event log
+  bool restarts = false;      // may be restarted, and has done so when the call returns
 };
 
 class SystemsConformance : public testing::TestWithParam<SystemsUnderTest> {
@@ -58,6 +59,7 @@ TEST_P(SystemsConformance, LicensingHoldsNoWholeKeyAndNothingOfTheLog) {
     EXPECT_TRUE(Absent(systems_.licensing->Activate("").status()));
     EXPECT_TRUE(Absent(systems_.licensing->ClearKmsHost().status()));
     EXPECT_TRUE(Absent(systems_.licensing->Rearm().status()));
+    EXPECT_TRUE(Absent(systems_.licensing->RearmPending().status()));
     return;
   }
   ASSERT_TRUE(licensing.ok()) << licensing.status();
@@ -107,6 +109,21 @@ TEST_P(SystemsConformance, ClientSettingsAreReadBack) {
     systems_.licensing->SetKmsHost(before->registered_host(), before->registered_port())
         .IgnoreError();
   }
+}
+
+TEST_P(SystemsConformance, ARearmIsPendingUntilTheRestart) {
+  const auto before = systems_.licensing->RearmPending();
+  if (Absent(before.status())) return;
+  ASSERT_TRUE(before.ok()) << before.status();
+  if (!GetParam().restarts) return;
+  EXPECT_FALSE(*before);
+  const std::string id = systems_.licensing->Client()->client_machine_id();
+  ASSERT_EQ(*systems_.licensing->Rearm(), 0u);
+  EXPECT_TRUE(*systems_.licensing->RearmPending());
+  EXPECT_EQ(systems_.licensing->Client()->client_machine_id(), id);
+  ASSERT_TRUE(systems_.machine->Restart().ok());
+  EXPECT_FALSE(*systems_.licensing->RearmPending());
+  EXPECT_NE(systems_.licensing->Client()->client_machine_id(), id);
 }
 
 TEST_P(SystemsConformance, EventsComeInOrderAndOnce) {

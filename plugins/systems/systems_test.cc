@@ -132,6 +132,16 @@ MachineResponse Serve(Systems& s, const MachineRequest& request) {
       put(std::move(service), &MachineResponse::mutable_service);
       break;
     }
+    case MachineRequest::kRearmPending: {
+      const auto pending = s.licensing->RearmPending();
+      if (pending.ok()) {
+        response.set_rearm_pending(*pending);
+      } else {
+        response.set_status(static_cast<int>(pending.status().code()));
+        response.set_message(std::string(pending.status().message()));
+      }
+      break;
+    }
     case MachineRequest::kAct: {
       const auto done = ServeAct(s, request.act());
       if (done.ok()) {
@@ -221,12 +231,12 @@ Systems LocalUnderTest() {
   return systems;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SystemsConformance,
-                         testing::Values(SystemsUnderTest{"Fake", FakeUnderTest, "Application"},
-                                         SystemsUnderTest{"LabInProcess", InProcessUnderTest,
-                                                          "Application"},
-                                         SystemsUnderTest{"Local", LocalUnderTest, ""}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, SystemsConformance,
+    testing::Values(SystemsUnderTest{"Fake", FakeUnderTest, "Application", true},
+                    SystemsUnderTest{"LabInProcess", InProcessUnderTest, "Application", true},
+                    SystemsUnderTest{"Local", LocalUnderTest, ""}),
+    [](const auto& info) { return info.param.name; });
 
 TEST(OpenSystemsTest, SaysWhatIsWrongWithAName) {
   for (const std::string bad : {"", "remote", "lab:", "lab:unix:/p", "lab:unix:#m", "lab:unix:/p#",

@@ -142,6 +142,13 @@ class LabLicensing final : public LicensingSystem {
     return link_->Do(MakeFlagAct("SetDnsPublishing", "", enabled));
   }
   absl::StatusOr<Hresult> Rearm() override { return link_->Do(MakeAct("Rearm")); }
+  absl::StatusOr<bool> RearmPending() override {
+    MachineRequest request;
+    request.mutable_rearm_pending();
+    KM_ASSIGN_OR_RETURN(const auto response,
+                        link_->Ask(std::move(request), MachineResponse::kRearmPending));
+    return response.rearm_pending();
+  }
 
  private:
   SharedLink link_;

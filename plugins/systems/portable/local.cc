@@ -98,6 +98,7 @@ class UnavailableLicensing final : public LicensingSystem {
   absl::StatusOr<Hresult> SetListeningPort(uint32_t) override { return No(); }
   absl::StatusOr<Hresult> SetDnsPublishing(bool) override { return No(); }
   absl::StatusOr<Hresult> Rearm() override { return No(); }
+  absl::StatusOr<bool> RearmPending() override { return No(); }
 
  private:
   static absl::Status No() { return NoVolumeActivation("licensing"); }

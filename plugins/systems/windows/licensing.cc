@@ -46,7 +46,8 @@ class WindowsLicensing final : public LicensingSystem {
   absl::StatusOr<Hresult> SetListeningPort(uint32_t port) override {
     return CallService("SetKeyManagementServiceListeningPort", {port});
   }
-  absl::StatusOr<Hresult> Rearm() override { return CallService("ReArmWindows"); }
+  absl::StatusOr<Hresult> Rearm() override;
+  absl::StatusOr<bool> RearmPending() override;
 
  private:
   using Arguments = std::vector<WmiArgument>;
@@ -274,6 +275,23 @@ absl::StatusOr<Hresult> WindowsLicensing::SetActivationType(v1::ActivationType t
     return done;
   }
   return CallProduct({&kWindowsFamily, *primary}, method, arguments);
+}
+
+// Marked before the call, so that whoever ends between the two leaves the mark: a restart too many
+// is worth less than a rearm. For the same reason it stays when nobody knows how the call ended.
+absl::StatusOr<Hresult> WindowsLicensing::Rearm() {
+  KM_RETURN_IF_ERROR(Service({"Version"}).status());
+  KM_RETURN_IF_ERROR(parts_.mark_rearm(true));
+  auto done = CallService("ReArmWindows");
+  const bool unknown =
+      absl::IsUnavailable(done.status()) || absl::IsDeadlineExceeded(done.status());
+  if (Refused(done) && !unknown) KM_RETURN_IF_ERROR(parts_.mark_rearm(false));
+  return done;
+}
+
+absl::StatusOr<bool> WindowsLicensing::RearmPending() {
+  KM_RETURN_IF_ERROR(Service({"Version"}).status());  // kUnimplemented where all else is
+  return parts_.rearm_marked();
 }
 
 }  // namespace

@@ -37,6 +37,9 @@ struct LicensingParts {
   std::function<std::vector<std::string>()> publish_list;
   // KeyManagementServiceVersion; empty: there shall be none.
   std::function<absl::Status(const std::string& version)> note_host_version;
+  // A mark that is gone when Windows restarts; Windows itself does not tell of a rearm.
+  std::function<absl::Status(bool pending)> mark_rearm;
+  std::function<absl::StatusOr<bool>()> rearm_marked;
 };
 
 std::unique_ptr<LicensingSystem> MakeWindowsLicensing(LicensingParts parts);

@@ -56,12 +56,16 @@ class FakeWmi final : public Wmi {
         absl::StrAppend(&text, *flag ? " yes" : " no");
     }
     calls.push_back(std::move(text));
+    if (const auto status = failing.find(call.method); status != failing.end()) {
+      return status->second;
+    }
     return refuse[call.method];
   }
 
   std::map<std::string, std::vector<Values>> classes;
-  std::map<std::string, absl::Status> broken;  // by class
-  std::map<std::string, Hresult> refuse;
+  std::map<std::string, absl::Status> broken;   // by class
+  std::map<std::string, Hresult> refuse;        // by method
+  std::map<std::string, absl::Status> failing;  // by method
   std::vector<std::string> calls;
 };
 
@@ -109,7 +113,14 @@ class WindowsLicensingTest : public testing::Test {
              [this](const std::string& version) {
                noted_.push_back(version);
                return absl::OkStatus();
-             }});
+             },
+         .mark_rearm =
+             [this](bool pending) {
+               wmi_->calls.push_back(pending ? "marked" : "mark removed");
+               marked_ = pending;
+               return absl::OkStatus();
+             },
+         .rearm_marked = [this] { return marked_; }});
   }
 
   Values& service_() { return Only("SoftwareLicensingService"); }
@@ -133,6 +144,7 @@ class WindowsLicensingTest : public testing::Test {
                    .full = true,
                    .oldest = absl::FromUnixSeconds(1795703040) - absl::Hours(50)};
   std::vector<std::string> noted_;
+  bool marked_ = false;
   std::unique_ptr<LicensingSystem> licensing_;
 };
 
@@ -307,6 +319,27 @@ TEST_F(WindowsLicensingTest, AHostThatCannotBeSetWholeIsNotSetAtAll) {
       ElementsAre(absl::StrCat(kServicePath, "SetKeyManagementServiceMachine new.example"),
                   absl::StrCat(kServicePath, "SetKeyManagementServicePort 1689"),
                   absl::StrCat(kServicePath, "SetKeyManagementServiceMachine old.example")));
+}
+
+TEST_F(WindowsLicensingTest, ARearmIsMarkedBeforeItIsDone) {
+  EXPECT_FALSE(*licensing_->RearmPending());
+  EXPECT_EQ(*licensing_->Rearm(), 0u);
+  EXPECT_THAT(wmi_->calls, ElementsAre("marked", absl::StrCat(kServicePath, "ReArmWindows")));
+  EXPECT_TRUE(*licensing_->RearmPending());
+  wmi_->refuse["ReArmWindows"] = 0xC004D307;
+  EXPECT_EQ(*licensing_->Rearm(), 0xC004D307u);
+  EXPECT_FALSE(*licensing_->RearmPending()) << "it was not done";
+  wmi_->failing["ReArmWindows"] = absl::PermissionDeniedError("access denied (0x80070005)");
+  EXPECT_TRUE(absl::IsPermissionDenied(licensing_->Rearm().status()));
+  EXPECT_FALSE(*licensing_->RearmPending());
+  wmi_->failing["ReArmWindows"] = absl::DeadlineExceededError("not done within 60 s");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(licensing_->Rearm().status()));
+  EXPECT_TRUE(*licensing_->RearmPending()) << "it may have been done";
+  wmi_->classes.clear();
+  wmi_->calls.clear();
+  EXPECT_TRUE(absl::IsUnimplemented(licensing_->Rearm().status()));
+  EXPECT_TRUE(absl::IsUnimplemented(licensing_->RearmPending().status()));
+  EXPECT_THAT(wmi_->calls, IsEmpty());
 }
 
 TEST_F(WindowsLicensingTest, SetsTheActivationTypeOfTheMachineAndWhereNeededOfTheProduct) {

@@ -24,6 +24,8 @@ constexpr char kLicensingKey[] =
     "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\SoftwareProtectionPlatform";
 constexpr char kLicensingKey32[] =
     "SOFTWARE\\Wow6432Node\\Microsoft\\Windows NT\\CurrentVersion\\SoftwareProtectionPlatform";
+constexpr char kOwnKey[] = "SOFTWARE\\KeyMedic";
+constexpr char kRearmMark[] = "RearmPending";
 constexpr uint16_t kNtpPort = 123;
 constexpr absl::Duration kNtpLimit = absl::Seconds(2);
 
@@ -38,6 +40,8 @@ LicensingParts MakeParts(std::shared_ptr<ComThread> thread) {
     KM_RETURN_IF_ERROR(SetRegistryText(kLicensingKey, kValue, version));
     return SetRegistryText(kLicensingKey32, kValue, version);
   };
+  parts.mark_rearm = [](bool pending) { return SetRegistryMark(kOwnKey, kRearmMark, pending); };
+  parts.rearm_marked = [] { return HasRegistryMark(kOwnKey, kRearmMark); };
   return parts;
 }
 

@@ -3,6 +3,9 @@
 
 #include <windows.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/windows/wide.h"
 
@@ -76,6 +79,44 @@ absl::Status SetRegistryText(const std::string& key, const std::string& value,
   if (status == ERROR_SUCCESS || gone) return absl::OkStatus();
   return windows::Win32Error(absl::StrCat("write HKLM\\", key, "\\", value),
                              static_cast<uint32_t>(status));
+}
+
+absl::Status SetRegistryMark(const std::string& parent, const std::string& name, bool marked) {
+  const std::wstring wide_parent = Wide(parent), wide_key = Wide(absl::StrCat(parent, "\\", name));
+  LSTATUS status = ERROR_SUCCESS;
+  if (!marked) {
+    status = RegDeleteKeyW(HKEY_LOCAL_MACHINE, wide_key.c_str());
+    if (status == ERROR_FILE_NOT_FOUND) status = ERROR_SUCCESS;
+  } else {
+    // By itself first: made along with a volatile key it might become one, too.
+    for (const auto& [key, options] : {std::pair(&wide_parent, REG_OPTION_NON_VOLATILE),
+                                       std::pair(&wide_key, REG_OPTION_VOLATILE)}) {
+      HKEY opened = nullptr;
+      status =
+          RegCreateKeyExW(HKEY_LOCAL_MACHINE, key->c_str(), 0, nullptr, static_cast<DWORD>(options),
+                          KEY_QUERY_VALUE, nullptr, &opened, nullptr);
+      if (status != ERROR_SUCCESS) break;
+      RegCloseKey(opened);
+    }
+  }
+  if (status == ERROR_SUCCESS) return absl::OkStatus();
+  return windows::Win32Error(
+      absl::StrCat(marked ? "make" : "remove", " the key HKLM\\", parent, "\\", name),
+      static_cast<uint32_t>(status));
+}
+
+absl::StatusOr<bool> HasRegistryMark(const std::string& parent, const std::string& name) {
+  HKEY opened = nullptr;
+  const std::wstring key = Wide(absl::StrCat(parent, "\\", name));
+  const LSTATUS status =
+      RegOpenKeyExW(HKEY_LOCAL_MACHINE, key.c_str(), 0, KEY_QUERY_VALUE, &opened);
+  if (status == ERROR_FILE_NOT_FOUND) return false;
+  if (status != ERROR_SUCCESS) {
+    return windows::Win32Error(absl::StrCat("open the key HKLM\\", parent, "\\", name),
+                               static_cast<uint32_t>(status));
+  }
+  RegCloseKey(opened);
+  return true;
 }
 
 }  // namespace keymedic::systems

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace keymedic::systems {
 
@@ -21,6 +22,11 @@ std::vector<std::string> RegistryLines(const std::string& key, const std::string
 // An empty text removes the value. The key must exist.
 absl::Status SetRegistryText(const std::string& key, const std::string& value,
                              const std::string& text);
+
+// A key of our own, which marks something until Windows restarts: it is not kept on disk. `parent`
+// is made if it is not there. Making one that is there, and removing one that is not, is no error.
+absl::Status SetRegistryMark(const std::string& parent, const std::string& name, bool marked);
+absl::StatusOr<bool> HasRegistryMark(const std::string& parent, const std::string& name);
 
 }  // namespace keymedic::systems
 

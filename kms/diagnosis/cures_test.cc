@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What findings ask to be done, and with which parameters: what makes a treatment checkable, keeps
+// two findings from asking for different things, and lets its finding go when it worked.
+#include <map>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kms/diagnosis/client_cases_testing.h"
+#include "kms/diagnosis/machines_testing.h"
+
+namespace keymedic::kms {
+namespace {
+
+using namespace testing;  // NOLINT: the machines of machines_testing.h
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// "action key=value ...@machine", in order.
+std::vector<std::string> Cures(const v1::Finding& finding) {
+  std::vector<std::string> out;
+  for (const v1::Treatment& treatment : finding.treatments()) {
+    std::string text = treatment.action();
+    const std::map<std::string, std::string> params(treatment.params().begin(),
+                                                    treatment.params().end());
+    for (const auto& [key, value] : params) absl::StrAppend(&text, " ", key, "=", value);
+    if (!treatment.machine_id().empty()) absl::StrAppend(&text, "@", treatment.machine_id());
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+std::vector<std::string> CuresOf(const std::vector<v1::Finding>& findings, const char* code) {
+  const v1::Finding* finding = FindCode(findings, code);
+  return finding == nullptr ? std::vector<std::string>{"not found"} : Cures(*finding);
+}
+
+MachineState Clone(const char* id, const char* cmid) {
+  MachineState clone = HealthyClient(id);
+  clone.client->set_client_machine_id(cmid);
+  return clone;
+}
+
+TEST(Cures, TheHostAndTheClonesAskForTheSame) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 1);
+  AddRequest(host, "AB-12", {"pc-3", "pc-2", "pc-1"});
+  estate.Upsert(host);
+  for (const char* id : {"pc-1", "pc-2", "pc-3"}) estate.Upsert(Clone(id, "Ab-12"));
+  const auto cures = ElementsAre("reset_machine_id client_machine_id=ab-12@pc-2", "activate@pc-2",
+                                 "reset_machine_id client_machine_id=ab-12@pc-3", "activate@pc-3");
+  EXPECT_THAT(CuresOf(Diagnose(estate, "kms1"), "HOST_COUNT_STUCK"), cures);
+  EXPECT_THAT(CuresOf(Diagnose(estate, "pc-1"), "CLIENT_DUPLICATE_CMID"), cures);
+}
+
+TEST(Cures, WhoHasNoRearmLeftIsNotRearmedForTheCount) {
+  Estate estate;
+  MachineState host = HealthyHost("kms1", 1);
+  AddRequest(host, "x", {"pc-1", "pc-2", "pc-3"});
+  estate.Upsert(host);
+  for (const char* id : {"pc-1", "pc-2", "pc-3"}) estate.Upsert(Clone(id, "x"));
+  MachineState spent = Clone("pc-2", "x");
+  spent.licensing->set_windows_rearms_left(0);
+  EXPECT_THAT(estate.Upsert(spent), Contains("kms1"));
+  EXPECT_THAT(CuresOf(Diagnose(estate, "kms1"), "HOST_COUNT_STUCK"),
+              ElementsAre("reset_machine_id client_machine_id=x@pc-3", "activate@pc-3"));
+}
+
+}  // namespace
+}  // namespace keymedic::kms
