@@ -71,6 +71,8 @@ struct TreatmentRow {
   uint32_t order;
   bool needs_approval;
   bool on_host;  // treats a KMS host, before its clients
+  // Parameters, split by ';', with which the action does all that it does without them, and more.
+  absl::string_view adds = {};
 };
 std::span<const TreatmentRow> TreatmentRows();
 const TreatmentRow* FindTreatment(absl::string_view action);

@@ -279,6 +279,8 @@ TEST(TreatmentTest, HostsComeFirstAndARestartNeedsApproval) {
     EXPECT_FALSE(row.title.empty());
   }
   EXPECT_EQ(TreatmentRows().back().action, "activate");
+  EXPECT_EQ(FindTreatment("activate")->adds, "after");
+  EXPECT_EQ(FindTreatment("ensure_dns_publishing")->adds, "") << "enabled=false is the opposite";
   EXPECT_EQ(FindTreatment("format_disk"), nullptr);
 }
 

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 #include "controller/remediation/states.h"
@@ -206,25 +208,52 @@ class Drafter {
     const auto target = targets_.find(wanted.machine_id);
     if (target == targets_.end()) return "";
     const auto step = target->second.steps.find(wanted.row->order);
-    if (step != target->second.steps.end() && !SameParams(step->second, treatment)) {
+    if (step != target->second.steps.end() &&
+        !Joined(*wanted.row, step->second.params(), treatment.params())) {
       return absl::StrCat("another finding asks for ", action, " on ", name,
                           " with other parameters; treat one of them first");
     }
     return "";
   }
 
-  static bool SameParams(const v1::Step& step, const v1::Treatment& treatment) {
-    return std::map<std::string, std::string>(step.params().begin(), step.params().end()) ==
-           std::map<std::string, std::string>(treatment.params().begin(), treatment.params().end());
+  using Params = google::protobuf::Map<std::string, std::string>;
+
+  // What serves both of two who ask for an action; nothing if they contradict each other: whatever
+  // the table does not call an addition must be the same.
+  static std::optional<Params> Joined(const kms::TreatmentRow& row, const Params& one,
+                                      const Params& other) {
+    const std::vector<absl::string_view> adds = absl::StrSplit(row.adds, ';', absl::SkipEmpty());
+    const auto agrees = [&](const Params& with, const auto& param) {
+      const auto found = with.find(param.first);
+      return found == with.end() ? Contains(adds, param.first) : found->second == param.second;
+    };
+    Params joined = one;
+    for (const auto& param : one) {
+      if (!agrees(other, param)) return std::nullopt;
+    }
+    for (const auto& param : other) {
+      if (!agrees(one, param)) return std::nullopt;
+      joined[param.first] = param.second;
+    }
+    return joined;
+  }
+
+  // A step for it, or more of the one that is there.
+  static void Ask(TargetDraft& target, const kms::TreatmentRow& row,
+                  const v1::Treatment& treatment) {
+    const auto [at, is_new] = target.steps.try_emplace(row.order);
+    v1::Step& step = at->second;
+    step.set_plugin(std::string(row.plugin));
+    step.set_action(std::string(row.action));
+    const std::optional<Params> joined =
+        is_new ? treatment.params() : Joined(row, step.params(), treatment.params());
+    if (joined) *step.mutable_params() = *joined;
   }
 
   void Add(size_t i, const Wanted& wanted) {
     const v1::Finding& finding = view_.findings[i];
     TargetDraft& target = targets_[wanted.machine_id];
-    v1::Step& step = target.steps[wanted.row->order];
-    step.set_plugin(std::string(wanted.row->plugin));
-    step.set_action(std::string(wanted.row->action));
-    *step.mutable_params() = wanted.treatment->params();
+    Ask(target, *wanted.row, *wanted.treatment);
     target.on_host |= wanted.row->on_host;
     if (wanted.machine_id == owners_[i]) target.codes.insert(finding.code());
     if (treated_on_[i].insert(wanted.machine_id).second) {
@@ -296,11 +325,7 @@ void Drafter::AddActivation(const std::string& machine_id, TargetDraft& target) 
     if (cause != kNone && owners_[cause] != machine_id && treated_on_[cause].empty()) continue;
     for (const v1::Treatment& treatment : view_.findings[i].treatments()) {
       if (treatment.action() != kActivate || !treatment.machine_id().empty()) continue;
-      v1::Step& step = target.steps[row->order];
-      step.set_plugin(std::string(row->plugin));
-      step.set_action(std::string(row->action));
-      *step.mutable_params() = treatment.params();
-      return;
+      Ask(target, *row, treatment);
     }
   }
 }

@@ -230,6 +230,24 @@ TEST_F(PlannerTest, AnUnlicensedClientIsActivatedAtTheEnd) {
               ElementsAre("ensure_discovery"));
 }
 
+TEST_F(PlannerTest, WhatOnlyAddsToAnActionServesWhoAsksForLess) {
+  const auto ask = [](v1::Finding& finding, std::string name, std::string value) {
+    (*finding.mutable_treatments(0)->mutable_params())[std::move(name)] = std::move(value);
+  };
+  AddFinding("CLIENT_CLOCK_SKEW", "c1", {"activate"});
+  ask(AddFinding("CLIENT_HOST_UNSANCTIONED", "c1", {"activate"}), "after", "2026-11-28T12:00:00Z");
+  AddFinding("CLIENT_NOT_LICENSED", "c1", {"activate"});
+  ask(AddFinding("CLIENT_GRACE_EXPIRING", "c1", {"activate"}), "after", "2026-11-29T12:00:00Z");
+  ask(AddFinding("CLIENT_HOST_OVERRIDE", "c1", {"activate"}), "in_vain", "true");
+  const v1::Remediation plan = DraftOf("all");
+  ASSERT_EQ(TargetOn(plan, "c1").steps_size(), 1);
+  EXPECT_EQ(TargetOn(plan, "c1").steps(0).params().at("after"), "2026-11-28T12:00:00Z");
+  ASSERT_EQ(plan.untreatable_size(), 2);
+  for (const v1::Finding& finding : plan.untreatable()) {
+    EXPECT_THAT(finding.why_untreatable(), HasSubstr("with other parameters")) << finding.code();
+  }
+}
+
 TEST_F(PlannerTest, ErrorsNameWhatIsWrong) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("never means everything"));
   EXPECT_THAT(ErrorOf("all"), HasSubstr("nothing to treat"));

@@ -69,5 +69,32 @@ TEST(Cures, WhoHasNoRearmLeftIsNotRearmedForTheCount) {
               ElementsAre("reset_machine_id client_machine_id=x@pc-3", "activate@pc-3"));
 }
 
+TEST(Cures, OfARogueHostGoesForGoodAndItsActivationDoesNotCount) {
+  v1::Policy policy;
+  Sanctions(policy);
+  Estate estate;
+  estate.Upsert(Pinned(HealthyClient("pc"), "rogue.example"));
+  std::vector<v1::Finding> findings = Diagnose(estate, "pc", policy);
+  const std::string again =
+      "activate after=" +
+      absl::FormatTime(absl::RFC3339_sec, kNow - absl::Hours(24), absl::UTCTimeZone());
+  EXPECT_THAT(CuresOf(findings, "CLIENT_HOST_UNSANCTIONED"),
+              ElementsAre("ensure_discovery undo=false", again));
+  EXPECT_THAT(CuresOf(findings, "CLIENT_HOST_OVERRIDE"),
+              ElementsAre("ensure_discovery undo=false"));
+
+  estate.Upsert(Pinned(UnlicensedClient("pc"), "rogue.example"));
+  EXPECT_THAT(CuresOf(Diagnose(estate, "pc", policy), "CLIENT_HOST_UNSANCTIONED"),
+              ElementsAre("ensure_discovery undo=false", "activate"));
+
+  // Only once, by a host that it does not ask any more.
+  MachineState machine = Pinned(HealthyClient("pc"), "kms1.contoso.example");
+  AddAttempt(machine, 12288, 0, "rogue.example").set_bound(true);
+  estate.Upsert(machine);
+  findings = Diagnose(estate, "pc", policy);
+  EXPECT_THAT(CuresOf(findings, "CLIENT_HOST_UNSANCTIONED"), ElementsAre(again));
+  EXPECT_THAT(CuresOf(findings, "CLIENT_HOST_OVERRIDE"), ElementsAre("ensure_discovery"));
+}
+
 }  // namespace
 }  // namespace keymedic::kms

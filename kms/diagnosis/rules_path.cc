@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "kms/diagnosis/evidence.h"
 
 namespace keymedic::kms {
@@ -35,10 +36,51 @@ bool HasNoNameServer(const Facts& facts) {
          facts.Shows(&IsNoNameServer);
 }
 
+bool IsAllowed(const Facts& facts, absl::string_view host, const MachineState* machine) {
+  if (IsSanctioned(facts.policy, host)) return true;
+  // By another of its names, or by its address.
+  return machine != nullptr && absl::c_any_of(NamesOf(*machine), [&](const std::string& name) {
+           return IsSanctioned(facts.policy, name);
+         });
+}
+
+// Does it ask a host that nobody approved?
+bool AsksUnsanctioned(const Facts& facts) {
+  if (facts.host_name.empty() || facts.is_host || IsCloud(facts)) return false;
+  const bool listed = !facts.policy.kms_hosts().empty();
+  const bool allowed = IsAllowed(facts, facts.host_name, facts.host_machine);
+  const bool is_public =
+      IsPublicAddress(facts.host_name) || IsPublicAddress(facts.machine.client->host_address());
+  if (listed ? allowed : !is_public || facts.uses_known_host()) return false;
+  // A record of a host that does not answer is a stale one, not a rogue one.
+  return (!facts.host_dead && !facts.probe_fails()) || facts.pinned || is_public;
+}
+
+// Such a host is not registered again, whatever becomes of the treatment.
+FindingBuilder& TreatByDiscovery(const Facts& facts, FindingBuilder& builder) {
+  if (AsksUnsanctioned(facts)) return builder.Treat("ensure_discovery", {{"undo", "false"}});
+  return builder.Treat("ensure_discovery");
+}
+
+// Whom such a host has licensed stays licensed: only a newer activation is one by another host.
+FindingBuilder& TreatByActivation(const Facts& facts, FindingBuilder& builder) {
+  const v1::KmsClientSection& client = *facts.machine.client;
+  const v1::ActivationAttempt* by = LastSuccess(client);
+  const google::protobuf::Timestamp* at = client.has_last_activation_at()
+                                              ? &client.last_activation_at()
+                                          : by != nullptr && by->has_at() ? &by->at()
+                                                                          : nullptr;
+  if (!facts.licensed() || at == nullptr) return builder.Treat("activate");
+  return builder.Treat("activate", {{"after", absl::FormatTime(absl::RFC3339_sec,
+                                                               absl::FromUnixSeconds(at->seconds()),
+                                                               absl::UTCTimeZone())}});
+}
+
 Found HostOverride(const Facts& facts) {
   if (!facts.pinned || facts.is_host || IsCloud(facts)) return std::nullopt;
   FindingBuilder builder("CLIENT_HOST_OVERRIDE", facts.machine);
-  builder.Saw("kms_client", "registered_host", facts.host_name);
+  builder.NoTreatments().Saw("kms_client", "registered_host", facts.host_name);
+  TreatByDiscovery(facts, builder);
   // Without a name server nobody knows whether it is there.
   if (facts.host_dead && !facts.uses_known_host() && !HasNoNameServer(facts)) {
     builder.Severity(v1::SEVERITY_WARNING);
@@ -49,30 +91,18 @@ Found HostOverride(const Facts& facts) {
   return builder.Build();
 }
 
-bool IsAllowed(const Facts& facts, absl::string_view host, const MachineState* machine) {
-  if (IsSanctioned(facts.policy, host)) return true;
-  // By another of its names, or by its address.
-  return machine != nullptr && absl::c_any_of(NamesOf(*machine), [&](const std::string& name) {
-           return IsSanctioned(facts.policy, name);
-         });
-}
-
 Found HostUnsanctioned(const Facts& facts) {
-  if (facts.host_name.empty() || facts.is_host || IsCloud(facts)) return std::nullopt;
+  if (!AsksUnsanctioned(facts)) return std::nullopt;
   const v1::KmsClientSection& client = *facts.machine.client;
-  const bool listed = !facts.policy.kms_hosts().empty();
-  const bool allowed = IsAllowed(facts, facts.host_name, facts.host_machine);
-  const bool is_public = IsPublicAddress(facts.host_name) || IsPublicAddress(client.host_address());
-  if (listed ? allowed : !is_public || facts.uses_known_host()) return std::nullopt;
-  // A record of a host that does not answer is a stale one, not a rogue one.
-  if ((facts.host_dead || facts.probe_fails()) && !facts.pinned && !is_public) return std::nullopt;
   FindingBuilder builder("CLIENT_HOST_UNSANCTIONED", facts.machine);
   builder.Saw("kms_client", facts.pinned ? "registered_host" : "host", facts.host_name);
   if (!client.host_address().empty())
     builder.Saw("kms_client", "host_address", client.host_address());
   if (!client.host_extended_pid().empty())
     builder.Saw("kms_client", "host_extended_pid", client.host_extended_pid());
-  return builder.Build();
+  builder.NoTreatments();
+  TreatByDiscovery(facts, builder);
+  return TreatByActivation(facts, builder).Build();
 }
 
 // The extended PIDs of the host keys of a machine that are known.
@@ -115,13 +145,14 @@ Found ActivatedByStranger(const Facts& facts) {
   if (pid.empty() || facts.index.host_pids.contains(pid) || !client.has_last_activation_at() ||
       !KnowsAllHosts(facts, client.last_activation_at().seconds()))
     return std::nullopt;
-  return FindingBuilder("CLIENT_HOST_UNSANCTIONED", facts.machine)
+  FindingBuilder builder("CLIENT_HOST_UNSANCTIONED", facts.machine);
+  builder.NoTreatments()
       .Saw("kms_client", "host_extended_pid",
            absl::StrCat(client.host_extended_pid(), ": of no host that is known"),
            &client.last_activation_at())
       .Saw("licensing", "host keys that are known", absl::StrCat(facts.index.host_pids.size()))
-      .Explain("It was activated by a host whose key is none of those that are known.")
-      .Build();
+      .Explain("It was activated by a host whose key is none of those that are known.");
+  return TreatByActivation(facts, builder).Build();
 }
 
 // The host that its newest successful request went to, whatever it asks now.
@@ -133,10 +164,11 @@ Found ActivatedByUnlisted(const Facts& facts) {
                             ? IsPublicAddress(by->host())
                             : !IsAllowed(facts, by->host(), FindHost(facts.estate, by->host()));
   if (!is_rogue) return std::nullopt;
-  return FindingBuilder("CLIENT_HOST_UNSANCTIONED", facts.machine)
+  FindingBuilder builder("CLIENT_HOST_UNSANCTIONED", facts.machine);
+  builder.NoTreatments()
       .Saw("event 12288", "host", by->host(), by->has_at() ? &by->at() : nullptr)
-      .Explain("It was activated by a host that the policy does not know.")
-      .Build();
+      .Explain("It was activated by a host that the policy does not know.");
+  return TreatByActivation(facts, builder).Build();
 }
 
 // One of them: by the host that it names, or the one that activated it, or the key of that.
@@ -351,7 +383,7 @@ Found HostUnreachable(const Facts& facts) {
         .Why(advice)
         .Build();
   }
-  if (facts.pinned && !facts.uses_known_host()) builder.Treat("ensure_discovery");
+  if (facts.pinned && !facts.uses_known_host()) TreatByDiscovery(facts, builder);
   return builder.Treat("activate").Build();
 }
 

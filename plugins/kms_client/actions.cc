@@ -22,6 +22,8 @@ constexpr uint32_t kNoRearmLeft = 0xC004D307;
 constexpr uint32_t kNoHostAnswered = 0xC004F074;  // wraps the code of the attempt itself
 constexpr int64_t kValiditySeconds = int64_t{180} * 24 * 3600;
 constexpr int64_t kUsualRenewalMinutes = 7 * 24 * 60;
+// The service tells how many minutes are left, so the instant it was activated moves by as much.
+constexpr absl::Duration kActivationWobble = absl::Minutes(2);
 
 std::string Param(const v1::Command& command, const std::string& name) {
   const auto found = command.params().find(name);
@@ -101,13 +103,16 @@ void InvertHost(const v1::KmsClientSection& before, Plan& plan) {
                   {{"host", before.registered_host()}, {"port", absl::StrCat(port)}});
 }
 
-Result EnsureDiscovery(ClientContext& context, const v1::Command&) {
+// With undo=false the host is not registered again whatever becomes of the treatment: nobody
+// approved it.
+Result EnsureDiscovery(ClientContext& context, const v1::Command& command) {
+  KM_ASSIGN_OR_RETURN(const bool undo, roles::BoolParam(command, "undo", true));
   KM_ASSIGN_OR_RETURN(const auto client, context.systems.licensing->Client());
   KM_ASSIGN_OR_RETURN(const std::string present, RegisteredEndpoint(client));
   Plan plan;
   if (!present.empty()) {
     plan.Add("registered_host", present, "");
-    InvertHost(client, plan);
+    if (undo) InvertHost(client, plan);
   }
   plan.apply = [&] { return context.systems.licensing->ClearKmsHost(); };
   return plan;
@@ -230,23 +235,44 @@ Result ResetMachineId(ClientContext& context, const v1::Command& command) {
   return plan;
 }
 
-bool IsOverdue(const v1::Product& product, const v1::KmsClientSection& client, absl::Time now) {
-  if (!roles::IsKmsClient(product) || !product.has_expires_at()) return false;
+// Of a licensed client; nothing: not known, or not by KMS.
+std::optional<absl::Time> ActivatedAt(const v1::Product& product) {
+  if (!roles::IsKmsClient(product) || !product.has_expires_at()) return std::nullopt;
+  return absl::FromUnixSeconds(product.expires_at().seconds() - kValiditySeconds);
+}
+
+bool IsOverdue(std::optional<absl::Time> activated, const v1::KmsClientSection& client,
+               absl::Time now) {
   const int64_t interval = client.renewal_interval_minutes() == 0
                                ? kUsualRenewalMinutes
                                : client.renewal_interval_minutes();
-  const int64_t activated = product.expires_at().seconds() - kValiditySeconds;
-  return absl::ToUnixSeconds(now) > activated + 2 * interval * 60;
+  return activated.has_value() && now > *activated + 2 * absl::Minutes(interval);
 }
 
-Result Activate(ClientContext& context, const v1::Command&) {
+absl::StatusOr<absl::Time> AfterParam(const v1::Command& command) {
+  const std::string text = Param(command, "after");
+  absl::Time after = absl::InfinitePast();
+  std::string ignored;
+  if (text.empty() || absl::ParseTime(absl::RFC3339_full, text, &after, &ignored)) return after;
+  return absl::InvalidArgumentError(
+      absl::StrCat("parameter after='", text, "' of activate: an instant as 2026-11-28T12:00:00Z"));
+}
+
+// The parameter after names an activation that does not count, by a host that nobody approved: with
+// it only a newer one does.
+Result Activate(ClientContext& context, const v1::Command& command) {
+  KM_ASSIGN_OR_RETURN(const absl::Time after, AfterParam(command));
   KM_ASSIGN_OR_RETURN(const v1::Product product, RequireProduct(context));
   KM_ASSIGN_OR_RETURN(const auto client, context.systems.licensing->Client());
+  const std::optional<absl::Time> activated = ActivatedAt(product);
   Plan plan;
   if (product.status() != v1::LICENSE_STATUS_LICENSED) {
     plan.Add("license_status", "not licensed", "licensed");
-  } else if (IsOverdue(product, client, context.clock.Now())) {
+  } else if (IsOverdue(activated, client, context.clock.Now())) {
     plan.Add("activation", "renewal overdue", "renewed");
+  } else if (activated.has_value() && *activated <= after + kActivationWobble) {
+    plan.Add("activation", absl::FormatTime(absl::RFC3339_sec, *activated, absl::UTCTimeZone()),
+             "a newer one");
   }
   // An attempt does nothing that was not approved, whatever key or host the steps before it set.
   plan.compare_with_check = false;

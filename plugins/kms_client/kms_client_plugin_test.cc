@@ -382,6 +382,35 @@ TEST_F(KmsClientPluginTest, ARenewalThatIsOverdueIsAReason) {
   EXPECT_EQ(Act(v1::MODE_CHECK, "activate").outcome(), v1::OUTCOME_WOULD_CHANGE);
 }
 
+TEST_F(KmsClientPluginTest, AnActivationThatDoesNotCountIsFollowedByANewerOne) {
+  const std::map<std::string, std::string> after = {
+      {"after", absl::FormatTime(absl::RFC3339_sec, absl::FromUnixSeconds(kNow - 2 * kDay),
+                                 absl::UTCTimeZone())}};
+  product().mutable_expires_at()->set_seconds(kNow + 178 * kDay + 50);  // as the service tells it
+  EXPECT_EQ(Act(v1::MODE_CHECK, "activate").outcome(), v1::OUTCOME_NO_CHANGE);
+  machine_.on_act["Activate"] = [this] {
+    product().mutable_expires_at()->set_seconds(kNow + 180 * kDay);
+  };
+  Treat("activate", after);
+  EXPECT_EQ(machine_.acts.size(), 1u);
+  EXPECT_EQ(Act(v1::MODE_APPLY, "activate", after).outcome(), v1::OUTCOME_NO_CHANGE);
+  EXPECT_EQ(machine_.acts.size(), 1u) << "once";
+
+  machine_.on_act.clear();
+  product().mutable_expires_at()->set_seconds(kNow + 178 * kDay);
+  EXPECT_EQ(Act(v1::MODE_APPLY, "activate", after).outcome(), v1::OUTCOME_FAILED)
+      << "it says that it was activated, and is not";
+  const auto refused = Act(v1::MODE_CHECK, "activate", {{"after", "yesterday"}});
+  EXPECT_EQ(refused.outcome(), v1::OUTCOME_REFUSED);
+  EXPECT_NE(refused.message().find("'yesterday'"), std::string::npos) << refused.message();
+}
+
+TEST_F(KmsClientPluginTest, AHostThatNobodyApprovedIsNotRegisteredAgain) {
+  machine_.client.set_registered_host("rogue.example");
+  EXPECT_FALSE(Treat("ensure_discovery", {{"undo", "false"}}).has_inverse());
+  EXPECT_EQ(machine_.client.registered_host(), "");
+}
+
 TEST_F(KmsClientPluginTest, AFailedActivationNamesTheCauseInsideTheWrapper) {
   product().set_status(v1::LICENSE_STATUS_NOTIFICATION);
   machine_.refuse["Activate"] = 0xC004F074;
