@@ -96,5 +96,34 @@ TEST(Cures, OfARogueHostGoesForGoodAndItsActivationDoesNotCount) {
   EXPECT_THAT(CuresOf(findings, "CLIENT_HOST_OVERRIDE"), ElementsAre("ensure_discovery"));
 }
 
+TEST(Cures, AFirewallThatIsClosedForAWrongPortIsOpenedForTheRightOne) {
+  MachineState host = HealthyHost("kms1", 30);
+  host.host->set_listening_port(1699);
+  Estate estate;
+  estate.Upsert(host);
+  EXPECT_THAT(Problems(DiagnoseAll(estate, {"kms1"})), ElementsAre("HOST_FIREWALL_CLOSED"));
+  AddRecord(AddAnswer(host), "kms1.contoso.example", 1688);
+  estate.Upsert(host);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1"});
+  EXPECT_THAT(Problems(findings), ElementsAre("HOST_PORT_MISMATCH"));
+  EXPECT_EQ(FindCode(findings, "HOST_FIREWALL_CLOSED")->cause_code(), "HOST_PORT_MISMATCH");
+  EXPECT_THAT(
+      CuresOf(findings, "HOST_PORT_MISMATCH"),
+      ElementsAre("ensure_listening_port port=1688", "ensure_firewall_exception port=1688"));
+}
+
+TEST(Cures, AClientThatAsksAWrongPortDoesNotHideAClosedFirewall) {
+  MachineState host = HealthyHost("kms1", 30);
+  host.firewall->mutable_rules(0)->set_enabled(false);
+  Estate estate;
+  estate.Upsert(host);
+  MachineState pc = Pinned(HealthyClient("pc"), "kms1.contoso.example");
+  pc.client->set_registered_port(1700);
+  estate.Upsert(pc);
+  const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "pc"});
+  EXPECT_EQ(FindCode(findings, "HOST_FIREWALL_CLOSED")->cause_code(), "");
+  EXPECT_NE(FindCode(findings, "HOST_PORT_MISMATCH"), nullptr);
+}
+
 }  // namespace
 }  // namespace keymedic::kms

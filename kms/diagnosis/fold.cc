@@ -44,6 +44,7 @@ class Folder {
   };
   // A machine whose finding is asked for its cause; the hosts it depends on are looked up once.
   struct Follower {
+    const v1::Finding& finding;
     const MachineState& machine;
     std::optional<Uses> uses;
   };
@@ -64,6 +65,7 @@ class Folder {
   size_t Find(const FoldRule& rule, Follower& follower) const;
   size_t On(absl::string_view machine_id, absl::string_view code) const;
   size_t OnFirst(const std::vector<std::string>& machine_ids, absl::string_view code) const;
+  size_t OnCured(const v1::Finding& follower, absl::string_view code) const;
   size_t OnSharers(absl::string_view cmid, absl::string_view code) const;
   size_t OnClones(const MachineState& host, absl::string_view code) const;
   size_t OnPool(const MachineState& host, absl::string_view code) const;
@@ -169,7 +171,7 @@ size_t Folder::CauseOf(size_t i) {
   if (finding.machine_id().empty()) return kNone;
   const MachineState* machine = estate_.Find(finding.machine_id());
   if (machine == nullptr) return kNone;
-  Follower follower{*machine, std::nullopt};
+  Follower follower{finding, *machine, std::nullopt};
   for (const FoldRule& rule : kFoldRules) {
     if (rule.follower != finding.code()) continue;
     const size_t found = Find(rule, follower);
@@ -192,6 +194,8 @@ size_t Folder::Find(const FoldRule& rule, Follower& follower) const {
   switch (rule.where) {
     case Where::kSameMachine:
       return On(machine.id, rule.cause);
+    case Where::kItsCure:
+      return OnCured(follower.finding, rule.cause);
     case Where::kItsHost:
     case Where::kItsPath:
     case Where::kItsKey:
@@ -237,6 +241,17 @@ size_t Folder::OnFirst(const std::vector<std::string>& machine_ids, absl::string
     if (const size_t found = On(id, code); found != kNone) return found;
   }
   return kNone;
+}
+
+size_t Folder::OnCured(const v1::Finding& follower, absl::string_view code) const {
+  const size_t found = On(follower.machine_id(), code);
+  if (found == kNone) return kNone;
+  const bool cured = absl::c_all_of(follower.treatments(), [&](const v1::Treatment& wanted) {
+    return absl::c_any_of(findings_[found].treatments(), [&](const v1::Treatment& treatment) {
+      return treatment.action() == wanted.action() && treatment.machine_id() == wanted.machine_id();
+    });
+  });
+  return cured ? found : kNone;
 }
 
 size_t Folder::OnSharers(absl::string_view cmid, absl::string_view code) const {

@@ -10,6 +10,7 @@ namespace keymedic::kms {
 
 enum class Where {
   kSameMachine,
+  kItsCure,    // the same machine, if what treats the cause treats this, too
   kItsHost,    // the KMS host that the machine asks
   kItsPath,    // a host that it could ask, if it reaches none and all that it tries have a cause
   kItsKey,     // its host, if no key of it covers what waits for it
@@ -109,6 +110,8 @@ inline constexpr FoldRule kFoldRules[] = {
     {"HOST_REQUEST_NOT_SEEN", Where::kWrongPort, "HOST_PORT_MISMATCH"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_NOT_LICENSED"},
     {"HOST_REQUEST_NOT_SEEN", Where::kSameMachine, "HOST_UNREACHABLE"},
+    // On the port that it should listen on, the firewall may be open.
+    {"HOST_FIREWALL_CLOSED", Where::kItsCure, "HOST_PORT_MISMATCH"},
     {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISH_FAILED"},
     {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_DNS_PUBLISHING_OFF"},
     {"HOST_SRV_MISSING", Where::kSameMachine, "HOST_SERVICE_STOPPED"},

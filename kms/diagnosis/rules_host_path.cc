@@ -96,9 +96,10 @@ Found PortMismatch(const Facts& facts) {
   for (const Target* target : targets) {
     for (const auto& [told, answers] : target->srv_ports) {
       if (told == port) continue;
-      // DNS is what most clients go by.
+      // DNS is what most clients go by. The exception may be for the port that is left.
       return PortsDiffer(facts, port, "dns", "SRV port", told)
           .Treat("ensure_listening_port", {{"port", absl::StrCat(told)}})
+          .Treat("ensure_firewall_exception", {{"port", absl::StrCat(told)}})
           .Build();
     }
   }

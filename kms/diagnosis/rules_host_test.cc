@@ -389,7 +389,8 @@ TEST(HostRules, ThePortThatDnsSaysIsListenedOn) {
   AddRecord(AddAnswer(host), "kms1.contoso.example", 1700);
   Estate estate;
   estate.Upsert(host);
-  EXPECT_THAT(Treatments(Diagnose(estate, "kms1")[0]), ElementsAre("ensure_listening_port(1700)"));
+  EXPECT_THAT(Treatments(Diagnose(estate, "kms1")[0]),
+              ElementsAre("ensure_listening_port(1700)", "ensure_firewall_exception(1700)"));
 }
 
 TEST(HostRules, ClonesThatAreKnownGetNewIdsButTheFirst) {

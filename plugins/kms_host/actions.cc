@@ -65,6 +65,7 @@ Result EnsureService(HostContext& context, const v1::Command& command) {
   return plan;
 }
 
+// Without the parameter port it is for the port that the host listens on now.
 Result EnsureFirewallException(HostContext& context, const v1::Command& command) {
   KM_ASSIGN_OR_RETURN(const bool enabled, roles::BoolParam(command, "enabled", true));
   if (!enabled) {
@@ -73,7 +74,9 @@ Result EnsureFirewallException(HostContext& context, const v1::Command& command)
                                rule == command.params().end() ? "" : rule->second);
   }
   KM_ASSIGN_OR_RETURN(const auto host, RequireHost(context));
-  return PlanFirewallException(*context.systems.firewall, PortOf(host));
+  KM_ASSIGN_OR_RETURN(const uint64_t port,
+                      roles::NumberParam(command, "port", PortOf(host), 1, 65535));
+  return PlanFirewallException(*context.systems.firewall, static_cast<uint32_t>(port));
 }
 
 Result EnsureListeningPort(HostContext& context, const v1::Command& command) {

@@ -231,6 +231,14 @@ TEST_F(KmsHostPluginTest, ARuleOfOursWithAnOldPortIsReplaced) {
   EXPECT_EQ(machine_.firewall.rules(1).tcp_ports(0), 1701u);
 }
 
+TEST_F(KmsHostPluginTest, TheExceptionIsForThePortThatIsAskedFor) {
+  machine_.host->set_listening_port(1699);
+  Treat("ensure_firewall_exception", {{"port", "1688"}});
+  EXPECT_EQ(machine_.acts, std::vector<std::string>{"SetRuleEnabled SPPSVC-In-TCP 1"});
+  EXPECT_EQ(Act(v1::MODE_CHECK, "ensure_firewall_exception", {{"port", "0"}}).outcome(),
+            v1::OUTCOME_REFUSED);
+}
+
 TEST_F(KmsHostPluginTest, NoRuleButThoseTwoIsEverClosed) {
   EXPECT_EQ(Act(v1::MODE_APPLY, "ensure_firewall_exception",
                 {{"enabled", "false"}, {"rule", "RemoteDesktop-In-TCP"}})
