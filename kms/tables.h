@@ -79,6 +79,8 @@ const TreatmentRow* FindTreatment(absl::string_view action);
 
 // kms/data/constants.csv and the coverage table (which host key group serves which products).
 inline constexpr uint32_t kDefaultPort = 1688;
+// To which a host's log is enlarged: weeks of requests of a busy one.
+inline constexpr uint64_t kAmpleLogBytes = uint64_t{64} << 20;
 // kms/data/host_systems.csv: which Windows builds take a host key, and what they need for it.
 struct HostSystem {
   absl::string_view host_family, update;  // `update`: what brings an older build there, in words

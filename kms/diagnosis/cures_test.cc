@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "kms/diagnosis/client_cases_testing.h"
 #include "kms/diagnosis/machines_testing.h"
+#include "kms/tables.h"
 
 namespace keymedic::kms {
 namespace {
@@ -123,6 +124,36 @@ TEST(Cures, AClientThatAsksAWrongPortDoesNotHideAClosedFirewall) {
   const std::vector<v1::Finding> findings = DiagnoseAll(estate, {"kms1", "pc"});
   EXPECT_EQ(FindCode(findings, "HOST_FIREWALL_CLOSED")->cause_code(), "");
   EXPECT_NE(FindCode(findings, "HOST_PORT_MISMATCH"), nullptr);
+}
+
+TEST(Cures, WhatAHostRejectedBeforeItsNewKeyTellsNothing) {
+  constexpr char kServer2025[] = "7dc26449-db21-4e09-ba37-28f2958506a6";
+  ASSERT_NE(FindSku(kServer2025), nullptr);
+  MachineState host = HealthyHost("kms1", 30);  // of Windows Server 2022
+  AddRequest(host, "x", {"srv-1"}, 0xC004F042, 5).set_activation_id(kServer2025);
+  Estate estate;
+  estate.Upsert(host);
+  EXPECT_NE(FindCode(Diagnose(estate, "kms1"), "HOST_KEY_MISMATCH"), nullptr);
+  host.licensing->mutable_products(0)->set_channel("VOLUME_KMS_WS25");
+  host.licensing->mutable_products(0)->set_description(
+      "Windows(R) Operating System, VOLUME_KMS_WS25 channel");
+  estate.Upsert(host);
+  EXPECT_EQ(FindCode(Diagnose(estate, "kms1"), "HOST_KEY_MISMATCH"), nullptr);
+}
+
+TEST(Cures, ALogThatWasEnlargedIsGivenTimeToFill) {
+  MachineState host = HealthyHost("kms1", 30);
+  host.host->set_log_hours_held(3);
+  host.host->set_log_max_bytes(1 << 20);
+  Estate estate;
+  estate.Upsert(host);
+  EXPECT_NE(FindCode(Diagnose(estate, "kms1"), "HOST_EVENT_LOG_FULL"), nullptr);
+  host.host->set_log_max_bytes(kAmpleLogBytes);
+  estate.Upsert(host);
+  EXPECT_EQ(FindCode(Diagnose(estate, "kms1"), "HOST_EVENT_LOG_FULL"), nullptr);
+  host.host->set_log_full(true);
+  estate.Upsert(host);
+  EXPECT_NE(FindCode(Diagnose(estate, "kms1"), "HOST_EVENT_LOG_FULL"), nullptr);
 }
 
 }  // namespace

@@ -86,10 +86,18 @@ bool IsForgotten(const Facts& facts, const v1::RequestSummary& request) {
          RightTime(facts.machine, request.last_at()) + kMemory <= absl::ToUnixSeconds(facts.now);
 }
 
+// Was it rejected for a key that the host has no more? One that covers what was asked for is
+// installed now.
+bool IsKeyReplaced(const Facts& facts, const v1::RequestSummary& request) {
+  const Sku* sku = FindSku(request.activation_id());
+  return sku != nullptr && sku->role == SkuRole::kClient &&
+         !HostFamiliesOf(facts.machine).empty() && IsCoveredBy(facts.machine, sku->family);
+}
+
 Found KeyRejects(const Facts& facts) {
   for (const v1::RequestSummary& request : facts.host->requests()) {
     if (request.last_error() != 0xC004F015 && request.last_error() != 0xC004F042) continue;
-    if (IsForgotten(facts, request)) continue;
+    if (IsForgotten(facts, request) || IsKeyReplaced(facts, request)) continue;
     FindingBuilder builder("HOST_KEY_MISMATCH", facts.machine);
     builder.Saw("event 12290", "error", ErrorText(request.last_error()),
                 request.has_last_at() ? &request.last_at() : nullptr);
@@ -296,8 +304,10 @@ Found CountSaturated(const Facts& facts) {
 Found EventLogFull(const Facts& facts) {
   const v1::KmsHostSection* host = facts.host;
   if (host == nullptr) return std::nullopt;
-  const bool shallow =
-      host->has_log_hours_held() && host->log_hours_held() < 24 && host->total_requests() > 0;
+  // One that was enlarged fills up by and by.
+  const bool ample = host->has_log_max_bytes() && host->log_max_bytes() >= kAmpleLogBytes;
+  const bool shallow = !ample && host->has_log_hours_held() && host->log_hours_held() < 24 &&
+                       host->total_requests() > 0;
   if (!host->log_full() && !shallow) return std::nullopt;
   FindingBuilder builder("HOST_EVENT_LOG_FULL", facts.machine);
   if (host->log_full()) builder.Saw("Key Management Service log", "full", "yes");

@@ -22,7 +22,6 @@ using systems::Hresult;
 using Result = absl::StatusOr<Plan>;
 
 constexpr char kKmsChannel[] = "Key Management Service";
-constexpr uint64_t kLogBytes = uint64_t{64} << 20;  // weeks of requests of a busy host
 constexpr uint32_t kNameDoesNotExist = 0x8007232B;
 constexpr uint32_t kNoRecords = 0x8007251D;
 
@@ -140,8 +139,9 @@ Result EnsureDnsPublishing(HostContext& context, const v1::Command& command) {
 }
 
 Result EnsureLogSize(HostContext& context, const v1::Command& command) {
-  KM_ASSIGN_OR_RETURN(const uint64_t least,
-                      roles::NumberParam(command, "max_bytes", kLogBytes, 1 << 20, UINT32_MAX));
+  KM_ASSIGN_OR_RETURN(
+      const uint64_t least,
+      roles::NumberParam(command, "max_bytes", kms::kAmpleLogBytes, 1 << 20, UINT32_MAX));
   KM_ASSIGN_OR_RETURN(const auto host, RequireHost(context));
   if (!host.has_log_max_bytes()) {
     return absl::UnavailableError(
