@@ -287,7 +287,11 @@ Found HostKeyMismatch(const Facts& facts) {
   AddRejection(builder, facts);
   builder.NoTreatments().Why(
       "install a host key on the KMS host that covers this product, and activate it");
-  if (facts.uses_known_host()) builder.Treat("ensure_host_key", {}, facts.host_machine->id);
+  if (facts.uses_known_host()) {
+    const std::string& host = facts.host_machine->id;
+    // A plan treats hosts before their clients.
+    builder.Treat("ensure_host_key", {}, host).Treat("activate", {}, host).Treat("activate");
+  }
   return builder.Build();
 }
 

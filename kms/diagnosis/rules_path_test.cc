@@ -479,7 +479,8 @@ TEST(PathRules, TheHostKeyIsTreatedOnTheHost) {
   estate.Upsert(machine);
   EXPECT_THAT(Treatments(Diagnose(estate, "pc")[0]), IsEmpty());
   estate.Upsert(HealthyHost("kms1"));
-  EXPECT_THAT(Treatments(Diagnose(estate, "pc")[0]), ElementsAre("ensure_host_key@kms1"));
+  EXPECT_THAT(Treatments(Diagnose(estate, "pc")[0]),
+              ElementsAre("ensure_host_key@kms1", "activate@kms1", "activate"));
 }
 
 }  // namespace
