@@ -22,6 +22,7 @@ using systems::Hresult;
 using Result = absl::StatusOr<Plan>;
 
 constexpr char kKmsChannel[] = "Key Management Service";
+constexpr uint64_t kLogStep = 64 << 10;
 constexpr uint32_t kNameDoesNotExist = 0x8007232B;
 constexpr uint32_t kNoRecords = 0x8007251D;
 
@@ -64,18 +65,20 @@ Result EnsureService(HostContext& context, const v1::Command& command) {
   return plan;
 }
 
-// Without the parameter port it is for the port that the host listens on now.
+// Without the parameter port it is for the port that the host listens on now. With the parameter
+// rule it takes back what was done: see firewall_exception.h.
 Result EnsureFirewallException(HostContext& context, const v1::Command& command) {
   KM_ASSIGN_OR_RETURN(const bool enabled, roles::BoolParam(command, "enabled", true));
-  if (!enabled) {
-    const auto rule = command.params().find("rule");
-    return PlanFirewallClosing(*context.systems.firewall,
-                               rule == command.params().end() ? "" : rule->second);
+  const auto rule = command.params().find("rule");
+  const std::string rule_id = rule == command.params().end() ? "" : rule->second;
+  KM_ASSIGN_OR_RETURN(const uint64_t port, roles::NumberParam(command, "port", 0, 1, 65535));
+  if (rule_id == kOwnRule && port != 0) {
+    return PlanOwnRule(*context.systems.firewall, static_cast<uint32_t>(port), enabled);
   }
+  if (!enabled) return PlanFirewallClosing(*context.systems.firewall, rule_id);
   KM_ASSIGN_OR_RETURN(const auto host, RequireHost(context));
-  KM_ASSIGN_OR_RETURN(const uint64_t port,
-                      roles::NumberParam(command, "port", PortOf(host), 1, 65535));
-  return PlanFirewallException(*context.systems.firewall, static_cast<uint32_t>(port));
+  return PlanFirewallException(*context.systems.firewall,
+                               port == 0 ? PortOf(host) : static_cast<uint32_t>(port));
 }
 
 Result EnsureListeningPort(HostContext& context, const v1::Command& command) {
@@ -138,23 +141,29 @@ Result EnsureDnsPublishing(HostContext& context, const v1::Command& command) {
   return plan;
 }
 
+// As the event log counts: in whole steps.
+uint64_t LogSteps(uint64_t bytes) { return (bytes + kLogStep - 1) / kLogStep; }
+
+// At least so large, or with exact=true just so: only to take back what was done.
 Result EnsureLogSize(HostContext& context, const v1::Command& command) {
-  KM_ASSIGN_OR_RETURN(
-      const uint64_t least,
-      roles::NumberParam(command, "max_bytes", kms::kAmpleLogBytes, 1 << 20, UINT32_MAX));
+  KM_ASSIGN_OR_RETURN(const bool exact, roles::BoolParam(command, "exact", false));
+  KM_ASSIGN_OR_RETURN(uint64_t wanted, roles::NumberParam(command, "max_bytes", kms::kAmpleLogBytes,
+                                                          exact ? 1 : 1 << 20, UINT32_MAX));
   KM_ASSIGN_OR_RETURN(const auto host, RequireHost(context));
   if (!host.has_log_max_bytes()) {
     return absl::UnavailableError(
         absl::StrCat("the size of the event log '", kKmsChannel, "' is not known"));
   }
   Plan plan;
-  uint64_t wanted = std::max<uint64_t>(least, host.log_max_bytes());
-  if (host.log_full()) {
+  const uint64_t present = host.log_max_bytes();
+  if (!exact) wanted = std::max(wanted, present);
+  if (!exact && host.log_full()) {
     plan.Add("log_full", "true", "false");
-    if (wanted == host.log_max_bytes()) wanted = std::min<uint64_t>(wanted * 2, UINT32_MAX);
+    if (wanted == present) wanted = std::min<uint64_t>(wanted * 2, UINT32_MAX);
   }
-  if (wanted > host.log_max_bytes()) {
-    plan.Add("log_max_bytes", absl::StrCat(host.log_max_bytes()), absl::StrCat(wanted));
+  if (LogSteps(wanted) != LogSteps(present)) {
+    plan.Add("log_max_bytes", absl::StrCat(present), absl::StrCat(wanted));
+    plan.SetInverse("ensure_log_size", {{"max_bytes", absl::StrCat(present)}, {"exact", "true"}});
   }
   plan.apply = [&context, wanted]() -> absl::StatusOr<Hresult> {
     KM_RETURN_IF_ERROR(context.systems.events->SetMaxBytes(kKmsChannel, wanted));

@@ -53,10 +53,10 @@ std::string Describe(const v1::FirewallRule* rule) {
   return absl::StrCat(rule->enabled() ? "enabled" : "disabled", ", TCP", ports);
 }
 
-v1::FirewallRule OwnRule(uint32_t port) {
+v1::FirewallRule OwnRule(uint32_t port, bool enabled) {
   v1::FirewallRule rule;
   rule.set_id(kOwnRule);
-  rule.set_enabled(true);
+  rule.set_enabled(enabled);
   rule.set_inbound_allow(true);
   rule.add_tcp_ports(port);
   return rule;
@@ -65,6 +65,26 @@ v1::FirewallRule OwnRule(uint32_t port) {
 absl::StatusOr<Hresult> Done(const absl::Status& status) {
   if (!status.ok()) return status;
   return 0;
+}
+
+// `wanted` in the place of the rule of ours that is there, if one is.
+Plan PutOwnRule(systems::Firewall& firewall, const v1::FirewallSection& section,
+                const v1::FirewallRule& wanted) {
+  const v1::FirewallRule* own = Find(section, kOwnRule);
+  Plan plan;
+  plan.Add(absl::StrCat("firewall_rule ", kOwnRule), Describe(own), Describe(&wanted));
+  if (own != nullptr && own->tcp_ports_size() == 1) {
+    plan.SetInverse("ensure_firewall_exception", {{"enabled", own->enabled() ? "true" : "false"},
+                                                  {"rule", kOwnRule},
+                                                  {"port", absl::StrCat(own->tcp_ports(0))}});
+  } else {
+    plan.SetInverse("ensure_firewall_exception", {{"enabled", "false"}, {"rule", kOwnRule}});
+  }
+  plan.apply = [&firewall, wanted, exists = own != nullptr]() -> absl::StatusOr<Hresult> {
+    if (exists) KM_RETURN_IF_ERROR(firewall.RemoveRule(kOwnRule));
+    return Done(firewall.AddInboundRule(wanted));
+  };
+  return plan;
 }
 
 }  // namespace
@@ -93,15 +113,15 @@ absl::StatusOr<Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t
     plan.apply = [&firewall] { return Done(firewall.SetRuleEnabled(kWindowsKmsRule, true)); };
     return plan;
   }
+  return PutOwnRule(firewall, section, OwnRule(port, /*enabled=*/true));
+}
+
+absl::StatusOr<Plan> PlanOwnRule(systems::Firewall& firewall, uint32_t port, bool enabled) {
+  KM_ASSIGN_OR_RETURN(const v1::FirewallSection section, firewall.Read(port));
   const v1::FirewallRule* own = Find(section, kOwnRule);
-  const v1::FirewallRule wanted = OwnRule(port);
-  plan.Add(absl::StrCat("firewall_rule ", kOwnRule), Describe(own), Describe(&wanted));
-  plan.SetInverse("ensure_firewall_exception", {{"enabled", "false"}, {"rule", kOwnRule}});
-  plan.apply = [&firewall, wanted, exists = own != nullptr]() -> absl::StatusOr<Hresult> {
-    if (exists) KM_RETURN_IF_ERROR(firewall.RemoveRule(kOwnRule));
-    return Done(firewall.AddInboundRule(wanted));
-  };
-  return plan;
+  const v1::FirewallRule wanted = OwnRule(port, enabled);
+  if (own != nullptr && Describe(own) == Describe(&wanted)) return Plan();
+  return PutOwnRule(firewall, section, wanted);
 }
 
 absl::StatusOr<Plan> PlanFirewallClosing(systems::Firewall& firewall, std::string rule) {

@@ -21,7 +21,11 @@ inline constexpr char kOwnRule[] = "KeyMedic-KMS-In-TCP";
 // plan. kFailedPrecondition where no rule of ours could: group policy ignores local rules, or
 // another rule blocks the port.
 absl::StatusOr<roles::Plan> PlanFirewallException(systems::Firewall& firewall, uint32_t port);
-// The inverse. Desired: `rule` (empty: the one of Windows) lets nothing in. Only these two rules.
+// The inverse where a rule of ours had to make room. Desired: that rule, with its old port and
+// state.
+absl::StatusOr<roles::Plan> PlanOwnRule(systems::Firewall& firewall, uint32_t port, bool enabled);
+// The inverse elsewhere. Desired: `rule` (empty: the one of Windows) lets nothing in. Only these
+// two rules.
 absl::StatusOr<roles::Plan> PlanFirewallClosing(systems::Firewall& firewall, std::string rule);
 
 }  // namespace keymedic

@@ -226,9 +226,18 @@ TEST_F(KmsHostPluginTest, ARuleOfOursWithAnOldPortIsReplaced) {
   machine_.host->set_listening_port(1700);
   Treat("ensure_firewall_exception");
   machine_.host->set_listening_port(1701);
-  Treat("ensure_firewall_exception");
+  const auto done = Treat("ensure_firewall_exception");
   ASSERT_EQ(machine_.firewall.rules_size(), 2);
   EXPECT_EQ(machine_.firewall.rules(1).tcp_ports(0), 1701u);
+  Undo(done);
+  ASSERT_EQ(machine_.firewall.rules_size(), 2);
+  EXPECT_EQ(machine_.firewall.rules(1).tcp_ports(0), 1700u);
+  EXPECT_TRUE(machine_.firewall.rules(1).enabled());
+
+  machine_.firewall.mutable_rules(1)->set_enabled(false);
+  const std::string before = machine_.firewall.DebugString();
+  Undo(Treat("ensure_firewall_exception"));
+  EXPECT_EQ(machine_.firewall.DebugString(), before);
 }
 
 TEST_F(KmsHostPluginTest, TheExceptionIsForThePortThatIsAskedFor) {
@@ -289,7 +298,15 @@ TEST_F(KmsHostPluginTest, ANameServerThatCannotTellIsNoReasonToRestartAnything) 
   EXPECT_EQ(Act(v1::MODE_CHECK, "ensure_dns_publishing").outcome(), v1::OUTCOME_NO_CHANGE);
 }
 
-TEST_F(KmsHostPluginTest, TheLogIsEnlargedNeverCut) {
+TEST_F(KmsHostPluginTest, TheLogIsEnlargedNeverCutButToTakeThatBack) {
+  machine_.host->set_log_max_bytes(1052672);  // no whole step, as Windows has it
+  const auto done = Treat("ensure_log_size");
+  Undo(done);
+  EXPECT_EQ(machine_.log_max_bytes[kKmsChannel], 1052672u);
+  machine_.host->set_log_max_bytes(1114112);  // what Windows makes of it
+  const auto& params = done.inverse().params();
+  EXPECT_EQ(Act(v1::MODE_APPLY, "ensure_log_size", {params.begin(), params.end()}).outcome(),
+            v1::OUTCOME_NO_CHANGE);
   Treat("ensure_log_size");
   EXPECT_EQ(machine_.log_max_bytes[kKmsChannel], 64u << 20);
   EXPECT_EQ(Act(v1::MODE_CHECK, "ensure_log_size", {{"max_bytes", "2097152"}}).outcome(),
