@@ -173,6 +173,14 @@ class Drafter {
       wanted.push_back(std::move(one));
     }
     for (const Wanted& one : wanted) Add(i, one);
+    // A client whose host is treated for it comes after that.
+    for (const Wanted& host : wanted) {
+      if (!host.row->on_host) continue;
+      for (const Wanted& other : wanted) {
+        if (other.machine_id != host.machine_id)
+          targets_[other.machine_id].after.insert(host.machine_id);
+      }
+    }
     return !wanted.empty();
   }
 

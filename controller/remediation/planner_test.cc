@@ -210,6 +210,17 @@ TEST_F(PlannerTest, ACauseMayBeTreatedOnAnotherMachine) {
   EXPECT_THAT(plan.targets(0).finding_codes(), ElementsAre("CLIENT_DUPLICATE_CMID"));
 }
 
+TEST_F(PlannerTest, AClientComesAfterTheHostThatIsTreatedForIt) {
+  v1::Finding& finding = AddFinding("CLIENT_HOST_KEY_MISMATCH", "c1",
+                                    {"ensure_firewall_exception", "activate", "activate"});
+  finding.mutable_treatments(0)->set_machine_id("h1");
+  finding.mutable_treatments(1)->set_machine_id("h1");
+  const v1::Remediation plan = DraftOf("all");
+  EXPECT_THAT(TargetOn(plan, "c1").after(), ElementsAre("h1"));
+  EXPECT_THAT(TargetOn(plan, "h1").after(), IsEmpty());
+  EXPECT_THAT(Actions(TargetOn(plan, "h1")), ElementsAre("ensure_firewall_exception", "activate"));
+}
+
 TEST_F(PlannerTest, WhatNothingTreatsIsSaidWithItsReason) {
   AddFinding("CLIENT_EDITION_NOT_VOLUME", "c1", {}).set_why_untreatable("no volume key for Home");
   AddFinding("DNS_SRV_STALE", "", {}).set_subject("_vlmcs._tcp.contoso.example");
