@@ -233,9 +233,9 @@ const std::vector<FindingRow>& FindingTable() {
 const std::vector<TreatmentRow>& TreatmentTable() {
   const std::vector<TreatmentRow>& rows =
       Load<TreatmentRow>("treatments", kTreatmentsCsv, [](const Row& row) {
-        return TreatmentRow{row.Text("action"),  row.Text("plugin"),         row.Text("title"),
-                            row.Number("order"), row.Flag("needs_approval"), row.Flag("on_host"),
-                            row.Text("adds")};
+        return TreatmentRow{row.Text("action"),  row.Text("plugin"),          row.Text("title"),
+                            row.Number("order"), row.Flag("needs_approval"),  row.Flag("on_host"),
+                            row.Text("adds"),    row.Number("verify_minutes")};
       });
   return rows;
 }

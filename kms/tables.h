@@ -73,6 +73,8 @@ struct TreatmentRow {
   bool on_host;  // treats a KMS host, before its clients
   // Parameters, split by ';', with which the action does all that it does without them, and more.
   absl::string_view adds = {};
+  // Within which its findings are gone: DNS is cached, a machine restarts. 0: at the next look.
+  uint32_t verify_minutes = 0;
 };
 std::span<const TreatmentRow> TreatmentRows();
 const TreatmentRow* FindTreatment(absl::string_view action);

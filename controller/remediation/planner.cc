@@ -375,7 +375,12 @@ absl::StatusOr<Draft> Drafter::Build() {
     target.set_machine_id(machine_id);
     target.set_wave(roots.contains(machine_id) ? 0 : 1);
     Describe(*machines_.at(machine_id), target);
-    for (const auto& [order, step] : draft.steps) *target.add_steps() = step;
+    uint32_t minutes = 0;
+    for (const auto& [order, step] : draft.steps) {
+      *target.add_steps() = step;
+      minutes = std::max(minutes, RowOf(step.action())->verify_minutes);
+    }
+    if (minutes > 0) target.mutable_verify_within()->set_seconds(60 * minutes);
     for (const std::string& code : draft.codes) target.add_finding_codes(code);
     for (const std::string& machine : draft.after) target.add_after(machine);
   }

@@ -192,6 +192,7 @@ TEST_F(PlannerTest, ApprovalIsGivenByNameAndNeverImplied) {
   request_.add_approve("reset_machine_id");
   plan = DraftOf("all");
   EXPECT_THAT(Actions(plan.targets(0)), ElementsAre("reset_machine_id", "activate"));
+  EXPECT_EQ(plan.targets(0).verify_within().seconds(), 15 * 60) << "as its slowest step says";
 }
 
 TEST_F(PlannerTest, ACauseMayBeTreatedOnAnotherMachine) {

@@ -15,10 +15,16 @@
 namespace keymedic::controller {
 namespace {
 
-// How long a target may be in a state that is not its end.
-absl::Time DeadlineOf(v1::TargetState state, const v1::RolloutPolicy& policy, absl::Time now) {
-  if (state == v1::TARGET_STATE_VERIFYING) return now + FromDuration(policy.verify_timeout());
-  if (state != v1::TARGET_STATE_QUEUED_OFFLINE) return now + FromDuration(policy.step_timeout());
+// How long a target may be in its state, which is not its end.
+absl::Time DeadlineOf(const v1::Target& target, const v1::RolloutPolicy& policy, absl::Time now) {
+  const absl::Duration own = FromDuration(target.verify_within());
+  if (target.state() == v1::TARGET_STATE_VERIFYING) {
+    return now + std::max(own, FromDuration(policy.verify_timeout()));
+  }
+  if (AwaitsRestart(target)) return now + std::max(own, FromDuration(policy.step_timeout()));
+  if (target.state() != v1::TARGET_STATE_QUEUED_OFFLINE) {
+    return now + FromDuration(policy.step_timeout());
+  }
   if (policy.has_queue_until()) return FromTimestamp(policy.queue_until());
   return now + FromDuration(policy.queue_timeout());
 }
@@ -34,7 +40,7 @@ Rollout::Rollout(v1::Remediation remediation)
     if (IsInFlight(target.state())) flight_.insert(i);
     if (target.state() == v1::TARGET_STATE_PENDING) pending_.insert(i);
     if (target.state() == v1::TARGET_STATE_QUEUED_OFFLINE) queued_.insert(i);
-    if (target.state() == v1::TARGET_STATE_VERIFYING) verifications_[i];
+    if (IsLookedAt(target)) looking_[i];
   }
 }
 
@@ -45,7 +51,7 @@ void Rollout::SetState(uint32_t index, v1::TargetState state, Changes& changes) 
   pending_.erase(index);
   queued_.erase(index);
   flight_.erase(index);
-  verifications_.erase(index);
+  looking_.erase(index);
   window_turns_.erase(index);
   losses_ += static_cast<uint32_t>(IsLoss(state)) - static_cast<uint32_t>(IsLoss(target.state()));
   target.set_state(state);
@@ -53,10 +59,9 @@ void Rollout::SetState(uint32_t index, v1::TargetState state, Changes& changes) 
   if (state == v1::TARGET_STATE_PENDING) pending_.insert(index);
   if (state == v1::TARGET_STATE_QUEUED_OFFLINE) queued_.insert(index);
   if (IsInFlight(state)) flight_.insert(index);
-  if (state == v1::TARGET_STATE_VERIFYING) verifications_[index];
   if (!IsEnd(state) && state != v1::TARGET_STATE_PENDING) {
     *target.mutable_state_deadline() =
-        ToTimestamp(DeadlineOf(state, remediation_.policy(), changes.now));
+        ToTimestamp(DeadlineOf(target, remediation_.policy(), changes.now));
   }
   changes.effects.targets.insert(index);
 }
@@ -88,7 +93,7 @@ Rollout::Effects Rollout::Recover(absl::Time now) {
   }
   for (uint32_t index : std::set<uint32_t>(flight_)) {
     SetState(index, target(index).state(), changes);
-    if (target(index).state() == v1::TARGET_STATE_VERIFYING) {
+    if (IsLookedAt(target(index))) {
       RequestLook(index, changes);
     } else {
       changes.effects.sends.push_back({index, MakeCommand(target(index)), /*first=*/false});
@@ -106,7 +111,7 @@ Rollout::Effects Rollout::Connected(absl::string_view machine_id, absl::Time now
   const v1::Target& target = this->target(index);
   if (target.state() == v1::TARGET_STATE_QUEUED_OFFLINE) {
     SetState(index, v1::TARGET_STATE_PENDING, changes);
-  } else if (target.state() == v1::TARGET_STATE_VERIFYING) {
+  } else if (IsLookedAt(target)) {
     RequestLook(index, changes);
   } else if (IsInFlight(target.state())) {
     changes.effects.sends.push_back({index, MakeCommand(target), /*first=*/false});
@@ -143,10 +148,8 @@ Rollout::Effects Rollout::Tick(absl::Time now) {
       Expire(index, changes);
       continue;
     }
-    const auto verification = verifications_.find(index);
-    if (verification != verifications_.end() && verification->second.next_look <= now) {
-      RequestLook(index, changes);
-    }
+    const auto looking = looking_.find(index);
+    if (looking != looking_.end() && looking->second.next_look <= now) RequestLook(index, changes);
   }
   Proceed(changes);
   return std::move(changes.effects);
@@ -159,9 +162,7 @@ absl::Time Rollout::NextDeadline() const {
       next = std::min(next, FromTimestamp(remediation_.targets(index).state_deadline()));
     }
   }
-  for (const auto& [index, verification] : verifications_) {
-    next = std::min(next, verification.next_look);
-  }
+  for (const auto& [index, looking] : looking_) next = std::min(next, looking.next_look);
   if (remediation_.state() != v1::REMEDIATION_STATE_RUNNING) return next;
   for (const auto& [index, turn] : window_turns_) next = std::min(next, turn);
   if (remediation_.has_soak_until() && !health_asked_) {
@@ -338,8 +339,9 @@ v1::RemediationProgress Rollout::Progress() const {
 
 const v1::Target* Rollout::Verifying(absl::string_view machine_id) const {
   const auto found = by_machine_.find(machine_id);
-  if (found == by_machine_.end() || !verifications_.contains(found->second)) return nullptr;
-  return &remediation_.targets(found->second);
+  if (found == by_machine_.end()) return nullptr;
+  const v1::Target& target = remediation_.targets(found->second);
+  return target.state() == v1::TARGET_STATE_VERIFYING ? &target : nullptr;
 }
 
 }  // namespace keymedic::controller

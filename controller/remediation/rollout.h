@@ -118,6 +118,7 @@ class Rollout {
   void Fail(uint32_t index, absl::string_view message, Changes& changes);
   void UndoNext(uint32_t index, Changes& changes);
   void BeginVerify(uint32_t index, Changes& changes);
+  void AwaitRestart(uint32_t index, Changes& changes);
   void RequestLook(uint32_t index, Changes& changes);
   void Expire(uint32_t index, Changes& changes);
 
@@ -150,12 +151,12 @@ class Rollout {
   std::set<uint32_t> pending_, queued_, flight_;
   uint32_t losses_ = 0;
 
-  struct Verification {
+  struct Looking {
     uint32_t looks = 0;     // asked for
     bool answered = false;  // at least once
     absl::Time next_look = absl::InfiniteFuture();
   };
-  std::map<uint32_t, Verification> verifications_;  // only of targets in VERIFYING
+  std::map<uint32_t, Looking> looking_;          // of those that IsLookedAt
   std::map<uint32_t, absl::Time> window_turns_;  // of pending ones: when its window opens or ends
   bool health_asked_ = false;
 };

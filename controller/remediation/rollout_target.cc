@@ -102,9 +102,12 @@ Rollout::Effects Rollout::Result(const v1::CommandResult& result, absl::Time now
   if (!awaited && !late) return std::move(changes.effects);
   const std::string answer = absl::StrCat(late ? kLate : "", OutcomeName(result.outcome()),
                                           result.message().empty() ? "" : ", ", MessageOf(result));
-  changes.effects.audit.push_back({absl::StrCat("machines/", target.machine_id()),
-                                   absl::StrCat(remediation_.id(), ": ", PhaseName(id->phase),
-                                                StepTitle(target, id->step), ": ", answer)});
+  // That the machine has not restarted yet is said again and again.
+  if (!AwaitsRestart(target) || result.outcome() == v1::OUTCOME_NO_CHANGE) {
+    changes.effects.audit.push_back({absl::StrCat("machines/", target.machine_id()),
+                                     absl::StrCat(remediation_.id(), ": ", PhaseName(id->phase),
+                                                  StepTitle(target, id->step), ": ", answer)});
+  }
   if (late) {
     step.set_unanswered(false);
     step.set_message(answer);
@@ -141,6 +144,7 @@ void Rollout::StepAnswered(uint32_t index, const v1::CommandResult& result, Chan
       } else {
         step.clear_inverse();
       }
+      if (result.restart_required() && !Aborted()) return AwaitRestart(index, changes);
       return StepDone(index, changes);
     case v1::OUTCOME_NO_CHANGE:
       return StepDone(index, changes);
@@ -163,6 +167,11 @@ void Rollout::LookAnswered(uint32_t index, uint32_t attempt, const v1::CommandRe
                            Changes& changes) {
   v1::Target& target = this->target(index);
   const uint32_t step = target.current_step();
+  if (AwaitsRestart(target)) {
+    if (result.outcome() != v1::OUTCOME_NO_CHANGE) return;  // it is looked at again
+    target.mutable_steps(step)->set_awaits_restart(false);
+    return StepDone(index, changes);
+  }
   if (result.outcome() == v1::OUTCOME_NO_CHANGE) {
     target.mutable_steps(step)->set_outcome(v1::OUTCOME_CHANGED);
     target.mutable_steps(step)->set_message("was cut off, but its effect is there");
@@ -268,14 +277,31 @@ void Rollout::BeginVerify(uint32_t index, Changes& changes) {
   RequestLook(index, changes);
 }
 
+// What comes after waits, and a CHECK tells when the machine has restarted.
+void Rollout::AwaitRestart(uint32_t index, Changes& changes) {
+  v1::Target& target = this->target(index);
+  target.mutable_steps(target.current_step())->set_awaits_restart(true);
+  SetState(index, v1::TARGET_STATE_RUNNING, changes);
+  RequestLook(index, changes);
+}
+
 void Rollout::RequestLook(uint32_t index, Changes& changes) {
-  Verification& verification = verifications_[index];
+  Looking& looking = looking_[index];
   const absl::Duration pause =
-      std::min(kLastLookAgain, kFirstLookAgain * (1 << std::min(verification.looks, 5u)));
-  ++verification.looks;
-  verification.next_look = changes.now + pause;
-  changes.effects.looks.push_back(
-      {index, absl::StrCat(remediation_.id(), "/", index, "/verify/", verification.looks)});
+      std::min(kLastLookAgain, kFirstLookAgain * (1 << std::min(looking.looks, 5u)));
+  ++looking.looks;
+  looking.next_look = changes.now + pause;
+  const v1::Target& target = this->target(index);
+  if (target.state() == v1::TARGET_STATE_VERIFYING) {
+    changes.effects.looks.push_back(
+        {index, absl::StrCat(remediation_.id(), "/", index, "/verify/", looking.looks)});
+    return;
+  }
+  // Each under an id of its own: to one that it knows the agent gives the answer that it knows.
+  CommandId id = *CommandId::Parse(target.steps(target.current_step()).command_id());
+  ++id.attempt;
+  id.phase = Phase::kLook;
+  SendStep(index, id.step, id.ToString(), changes);
 }
 
 Rollout::Effects Rollout::Collected(absl::string_view machine_id, absl::string_view collect_id,
@@ -283,14 +309,14 @@ Rollout::Effects Rollout::Collected(absl::string_view machine_id, absl::string_v
   const auto found = by_machine_.find(machine_id);
   if (found == by_machine_.end()) return {};
   const uint32_t index = found->second;
-  const auto verification = verifications_.find(index);
+  v1::Target& target = this->target(index);
   // Only a round that was asked for after the last step shows its effect.
   const std::string asked = absl::StrCat(remediation_.id(), "/", index, "/verify/");
-  if (verification == verifications_.end() || collect_id.substr(0, asked.size()) != asked)
+  if (target.state() != v1::TARGET_STATE_VERIFYING || collect_id.substr(0, asked.size()) != asked) {
     return {};
+  }
   Changes changes{now, {}};
-  verification->second.answered = true;
-  v1::Target& target = this->target(index);
+  looking_[index].answered = true;
   std::vector<absl::string_view> still;
   for (const std::string& code : target.finding_codes()) {
     if (codes.contains(code)) still.push_back(code);
@@ -313,7 +339,10 @@ Rollout::Effects Rollout::Collected(absl::string_view machine_id, absl::string_v
 void Rollout::Expire(uint32_t index, Changes& changes) {
   v1::Target& target = this->target(index);
   const v1::RolloutPolicy& policy = remediation_.policy();
-  const auto waited = [&] { return absl::FormatDuration(FromDuration(policy.step_timeout())); };
+  const absl::Duration own = FromDuration(target.verify_within());
+  const auto waited = [&](const google::protobuf::Duration& timeout) {
+    return absl::FormatDuration(std::max(own, FromDuration(timeout)));
+  };
   switch (target.state()) {
     case v1::TARGET_STATE_QUEUED_OFFLINE:
       return Finish(index, v1::TARGET_STATE_SKIPPED,
@@ -328,8 +357,8 @@ void Rollout::Expire(uint32_t index, Changes& changes) {
                                        "; nothing was sent"),
                     changes);
     case v1::TARGET_STATE_VERIFYING: {
-      const std::string looked = absl::FormatDuration(FromDuration(policy.verify_timeout()));
-      if (verifications_[index].answered) {
+      const std::string looked = waited(policy.verify_timeout());
+      if (looking_[index].answered) {
         return Fail(index, absl::StrCat("not verified within ", looked, ": ", target.message()),
                     changes);
       }
@@ -339,10 +368,20 @@ void Rollout::Expire(uint32_t index, Changes& changes) {
                     changes);
     }
     default:
+      if (AwaitsRestart(target)) {
+        return Finish(index, v1::TARGET_STATE_UNKNOWN,
+                      absl::StrCat(StepTitle(target, target.current_step()),
+                                   " is done, but the machine did not come back from its restart "
+                                   "within ",
+                                   waited(policy.step_timeout()), "; look at the machine"),
+                      changes);
+      }
       target.mutable_steps(target.current_step())->set_unanswered(true);
       return Finish(index, v1::TARGET_STATE_UNKNOWN,
                     absl::StrCat(StepTitle(target, target.current_step()), " was sent and not ",
-                                 "answered within ", waited(), "; look at the machine"),
+                                 "answered within ",
+                                 absl::FormatDuration(FromDuration(policy.step_timeout())),
+                                 "; look at the machine"),
                     changes);
   }
 }

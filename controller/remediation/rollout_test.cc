@@ -123,6 +123,65 @@ TEST(RolloutTest, ACutOffStepIsLookedAtBeforeItIsTriedAgain) {
   EXPECT_EQ(rollout.remediation().targets(0).steps(0).outcome(), v1::OUTCOME_CHANGED);
 }
 
+// Its first step is done and wants a restart.
+Rollout::Effects BeginRestart(Rollout& rollout) {
+  const Rollout::Effects begun = rollout.Start(kStart);
+  v1::CommandResult done = Answer(begun.sends.at(0), v1::OUTCOME_CHANGED);
+  done.set_restart_required(true);
+  return rollout.Result(done, kStart);
+}
+
+TEST(RolloutTest, WhatComesAfterARestartWaitsForIt) {
+  Rollout rollout(MakeRemediation({1}, 1, /*steps=*/2));
+  Rollout::Effects effects = BeginRestart(rollout);
+  ASSERT_EQ(effects.sends.size(), 1u);
+  EXPECT_EQ(effects.sends[0].command.action(), "ensure_0");
+  EXPECT_EQ(effects.sends[0].command.mode(), v1::MODE_CHECK);
+  const Rollout::Send first = effects.sends[0];
+  effects = rollout.Result(Answer(first, v1::OUTCOME_WOULD_CHANGE), kStart);
+  EXPECT_TRUE(effects.sends.empty());
+  EXPECT_TRUE(effects.audit.empty());
+  // By the clock, when the machine is back, and by a controller that has restarted itself: each
+  // time under another id, as the agent knows its answer to the former.
+  effects = rollout.Tick(kStart + absl::Seconds(2));
+  EXPECT_NE(effects.sends.at(0).command.id(), first.command.id());
+  effects = rollout.Connected("m0", kStart + absl::Seconds(3));
+  EXPECT_EQ(effects.sends.at(0).command.mode(), v1::MODE_CHECK);
+  Rollout restarted(rollout.remediation());
+  effects = restarted.Recover(kStart + absl::Seconds(4));
+  EXPECT_EQ(effects.sends.at(0).command.mode(), v1::MODE_CHECK);
+  effects = restarted.Result(Answer(effects.sends.at(0), v1::OUTCOME_NO_CHANGE),
+                             kStart + absl::Seconds(5));
+  EXPECT_EQ(effects.sends.at(0).command.id(), "r-1/0/1/apply1");
+  EXPECT_EQ(restarted.remediation().targets(0).steps(0).outcome(), v1::OUTCOME_CHANGED);
+}
+
+TEST(RolloutTest, AMachineThatDoesNotComeBackFromItsRestartIsUnknown) {
+  v1::Remediation remediation = MakeRemediation({1}, 1);
+  remediation.mutable_targets(0)->mutable_verify_within()->set_seconds(15 * 60);
+  Rollout rollout(std::move(remediation));
+  BeginRestart(rollout);
+  rollout.Tick(kStart + absl::Minutes(14));
+  EXPECT_EQ(StateOf(rollout, 0), "running");
+  rollout.Tick(kStart + absl::Minutes(15));
+  EXPECT_EQ(StateOf(rollout, 0), "unknown");
+  EXPECT_THAT(rollout.remediation().targets(0).message(),
+              HasSubstr("did not come back from its restart within 15m"));
+}
+
+TEST(RolloutTest, WhatTakesTimeHasATimeOfItsOwn) {
+  v1::Remediation remediation = MakeRemediation({1}, 1);
+  remediation.mutable_targets(0)->mutable_verify_within()->set_seconds(30 * 60);
+  Rollout rollout(std::move(remediation));
+  Rollout::Effects effects = rollout.Start(kStart);
+  effects = rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED, "back"), kStart);
+  rollout.Collected("m0", effects.looks.at(0).collect_id, {"BROKEN"}, kStart);
+  rollout.Tick(kStart + absl::Minutes(29));
+  EXPECT_EQ(StateOf(rollout, 0), "verifying");
+  EXPECT_EQ(rollout.Tick(kStart + absl::Minutes(30)).sends.at(0).command.action(), "back");
+  EXPECT_THAT(rollout.remediation().targets(0).message(), HasSubstr("not verified within 30m"));
+}
+
 TEST(RolloutTest, LostAfterTheSendIsUnknownAndALateAnswerIsKept) {
   Rollout rollout(MakeRemediation({1}, 1));
   const Rollout::Send send = rollout.Start(kStart).sends.at(0);

@@ -24,7 +24,8 @@ inline constexpr kms::TreatmentRow kTestTreatments[] = {
     {"ensure_firewall_exception", "kms_host", "Open the firewall", 20, false, true},
     {"ensure_client_key", "kms_client", "Install the edition's client key", 120, false, false},
     {"ensure_discovery", "kms_client", "Find the host through DNS", 90, false, false},
-    {"reset_machine_id", "kms_client", "Give the machine an id of its own", 130, true, false},
+    {"reset_machine_id", "kms_client", "Give the machine an id of its own", 130, true, false, "",
+     15},
     {"activate", "kms_client", "Activate", 140, false, false, "after"},
 };
 

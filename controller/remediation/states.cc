@@ -35,6 +35,12 @@ absl::Status CompleteTimeout(google::protobuf::Duration& timeout, int default_se
 
 }  // namespace
 
+bool AwaitsRestart(const v1::Target& target) {
+  return target.state() == v1::TARGET_STATE_RUNNING &&
+         target.current_step() < static_cast<uint32_t>(target.steps_size()) &&
+         target.steps(static_cast<int>(target.current_step())).awaits_restart();
+}
+
 std::string OutcomeName(v1::Outcome outcome) {
   return std::string(absl::StripPrefix(v1::Outcome_Name(outcome), "OUTCOME_"));
 }

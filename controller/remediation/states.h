@@ -16,6 +16,12 @@
 
 namespace keymedic::controller {
 
+// Its present step is done, but for a restart of the machine that is on its way.
+bool AwaitsRestart(const v1::Target& target);
+// What it waits for shows when it is looked at, again and again.
+inline bool IsLookedAt(const v1::Target& target) {
+  return target.state() == v1::TARGET_STATE_VERIFYING || AwaitsRestart(target);
+}
 // Its work is over. An aborted remediation ends when its last target in flight does.
 inline bool IsEnded(const v1::Remediation& remediation) { return remediation.has_ended_at(); }
 
