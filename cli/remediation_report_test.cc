@@ -43,7 +43,7 @@ TEST(MarkdownReportTest, SaysWhoWhatAndHowItEnded) {
   EXPECT_THAT(report, HasSubstr("| ended | - |"));
   EXPECT_THAT(report, HasSubstr("## 1 machines: 1 failed"));
   EXPECT_THAT(report, HasSubstr("| pc-1 | canary | failed | CLIENT_KEY_NOT_GVLK | key: ABCDE -> "
-                                "2YT43; activate | ensure_client_key |"));
+                                "2YT43; activate | activate |"));
   EXPECT_THAT(report, Not(HasSubstr("approved")));
   EXPECT_THAT(report, Not(HasSubstr("only")));
   EXPECT_THAT(report, Not(HasSubstr("Not treated")));
