@@ -2,7 +2,8 @@
 //
 // A product key that cannot be printed. It has no stream operator and no conversion to a string;
 // what people may see is partial(), the last five characters. The one way to the whole key is
-// reveal(), which only a licensing system calls, at the moment it installs the key.
+// reveal(), which only a licensing system calls, at the moment it installs the key, and the
+// controller's store of host keys, to seal it and to send it to its host.
 #ifndef KEYMEDIC_BASE_PRODUCT_KEY_H_
 #define KEYMEDIC_BASE_PRODUCT_KEY_H_
 
