@@ -77,7 +77,7 @@ CheckRun::Sends CheckRun::Result(const v1::CommandResult& result, absl::Time now
     // What an attempt to activate starts from (grace, the client's own attempts) moves by itself.
     if (step.action() != kActivate) step.set_check_digest(result.check_digest());
     Ask(index, id->step + 1, now, sends);
-  } else if (ChangesBefore(target, id->step)) {
+  } else if (result.outcome() != v1::OUTCOME_REFUSED && ChangesBefore(target, id->step)) {
     step.set_unchecked(true);
     Ask(index, id->step + 1, now, sends);
   } else {

@@ -3,9 +3,10 @@
 // Asks every target of a draft, by CHECK, what its steps would change; many machines at once, the
 // steps of one machine in order. Pure: no I/O, no clock; commands come out, what happens goes in.
 //
-// A machine that is away or does not answer stays in the plan with unchecked steps. One whose first
-// changing step is refused is excluded, with its reason (Draft::refused). A step behind one that
-// changes something and that depends on it is planned unchecked.
+// A machine that is away or does not answer stays in the plan with unchecked steps. One that
+// refuses a step is excluded, with its reason (Draft::refused): in the middle of the rollout it
+// would refuse it as well. A step behind one that changes something may fail its CHECK for want of
+// that change, and is planned unchecked.
 #ifndef KEYMEDIC_CONTROLLER_REMEDIATION_CHECK_RUN_H_
 #define KEYMEDIC_CONTROLLER_REMEDIATION_CHECK_RUN_H_
 

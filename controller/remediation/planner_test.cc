@@ -306,6 +306,27 @@ TEST_F(PlannerTest, ARefusedCheckTakesItsTargetAndWhatWaitsForItOutOfThePlan) {
   EXPECT_THAT(plan.untreatable(1).why_untreatable(), HasSubstr("access denied"));
 }
 
+// It would refuse in the middle of the rollout as well, and what was done by then be undone.
+TEST_F(PlannerTest, ARefusedCheckTakesItsTargetOutAlsoBehindAChange) {
+  AddFinding("HOST_KEY_MISMATCH", "h1",
+             {"ensure_firewall_exception", "ensure_host_key", "activate"});
+  const auto checked = [&](v1::Outcome outcome) {
+    return Checked("all", [outcome](const v1::Command& command) {
+      return command.action() == "ensure_host_key" ? Outcome(outcome, "not like this")
+                                                   : Outcome(v1::OUTCOME_WOULD_CHANGE);
+    });
+  };
+  const v1::Remediation refused = checked(v1::OUTCOME_REFUSED);
+  EXPECT_THAT(Machines(refused), IsEmpty());
+  ASSERT_EQ(refused.untreatable_size(), 1);
+  EXPECT_THAT(refused.untreatable(0).why_untreatable(), HasSubstr("not like this"));
+  // What fails may fail for want of the change before it.
+  const v1::Remediation failed = checked(v1::OUTCOME_FAILED);
+  ASSERT_THAT(Machines(failed), ElementsAre("h1"));
+  EXPECT_FALSE(failed.targets(0).steps(0).unchecked());
+  EXPECT_TRUE(failed.targets(0).steps(1).unchecked());
+}
+
 TEST_F(PlannerTest, UnderAnUntreatableCauseActivatingAloneIsPointless) {
   AddFinding("HOST_SERVICE_OUTDATED", "h1", {});
   AddFollower("CLIENT_HOST_UNREACHABLE", "c1", {"ensure_discovery", "activate"},

@@ -22,6 +22,7 @@ namespace keymedic::controller {
 
 inline constexpr kms::TreatmentRow kTestTreatments[] = {
     {"ensure_firewall_exception", "kms_host", "Open the firewall", 20, false, true},
+    {"ensure_host_key", "kms_host", "Install the host key", 60, false, true},
     {"ensure_client_key", "kms_client", "Install the edition's client key", 120, false, false},
     {"ensure_discovery", "kms_client", "Find the host through DNS", 90, false, false},
     {"reset_machine_id", "kms_client", "Give the machine an id of its own", 130, true, false, "",
@@ -130,6 +131,7 @@ class SimulatedFleet final : public FleetPort {
     if (controller_dead_ || !machines_.at(id).info.connected) return false;
     events_.push_back([this, id, command] { Execute(machines_.at(id), command); });
     ++sends;
+    commands.push_back(command);
     return true;
   }
   bool RequestCollect(const std::string& id, const std::string& collect_id) override {
@@ -165,6 +167,7 @@ class SimulatedFleet final : public FleetPort {
   }
 
   int sends = 0;
+  std::vector<v1::Command> commands;   // as they were sent
   std::map<std::string, int> effects;  // by machine and action
 
  private:
@@ -178,7 +181,10 @@ class SimulatedFleet final : public FleetPort {
     v1::CommandResult result;
     result.set_command_id(command.id());
     const bool needed = !machine.findings.empty();
-    if (command.mode() == v1::MODE_CHECK) {
+    if (command.action() == "ensure_host_key" && command.secrets().empty()) {
+      result.set_outcome(v1::OUTCOME_REFUSED);
+      result.set_message("it came without a key");
+    } else if (command.mode() == v1::MODE_CHECK) {
       result.set_outcome(needed ? v1::OUTCOME_WOULD_CHANGE : v1::OUTCOME_NO_CHANGE);
       result.set_check_digest("digest of " + command.action());
     } else if (machine.fails) {
