@@ -227,8 +227,7 @@ void RemediationManager::CarriedOut(const std::string& id, const Rollout::Effect
                                look.collect_id);
   }
   for (const Rollout::Send& send : effects.sends) {
-    const bool sent =
-        deps_.fleet.Send(rollout.remediation().targets(send.target).machine_id(), send.command);
+    const bool sent = Send(rollout.remediation().targets(send.target).machine_id(), send.command);
     if (!sent && send.first) {
       Carry(id, rollout.NotSent(send.target, send.command.id(), deps_.clock.Now()));
     }
@@ -236,6 +235,20 @@ void RemediationManager::CarriedOut(const std::string& id, const Rollout::Effect
   if (effects.ask_health) {
     Carry(id, rollout.Health(TroublesOf(rollout.remediation(), deps_.fleet), deps_.clock.Now()));
   }
+}
+
+bool RemediationManager::Send(const std::string& machine_id, v1::Command command) {
+  if (deps_.secrets != nullptr) {
+    const auto secrets = deps_.secrets(machine_id, command.action());
+    if (secrets.ok()) {
+      command.mutable_secrets()->insert(secrets->begin(), secrets->end());
+    } else {
+      // The machine refuses it then, and that is an answer like any other.
+      log::Warning("REMEDIATION_WITHOUT_SECRET", "{} goes to {} without what it needs: {}",
+                   command.action(), machine_id, secrets.status().ToString());
+    }
+  }
+  return deps_.fleet.Send(machine_id, command);
 }
 
 void RemediationManager::StandStill(const std::string& id, const absl::Status& status) {

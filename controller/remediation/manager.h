@@ -62,6 +62,12 @@ struct RemediationDeps {
   std::span<const kms::TreatmentRow> treatments;  // kms::TreatmentRows()
   // The estate's, as it is now.
   std::function<absl::StatusOr<v1::Policy>()> policy;
+  // What a command of this action needs on this machine beside its parameters: it goes into the
+  // command as that leaves, and nowhere else. kNotFound: it is not stored. Null: no action needs
+  // any.
+  std::function<absl::StatusOr<std::map<std::string, std::string>>(const std::string& machine_id,
+                                                                   const std::string& action)>
+      secrets = nullptr;
 };
 
 class RemediationManager final : public FleetListener {
@@ -132,6 +138,8 @@ class RemediationManager final : public FleetListener {
   void ApproveNow(const v1::ApproveRemediationRequest& request, const std::string& actor,
                   Done done);
   void SendChecks(const std::string& id, CheckRun::Sends sends);
+  // With its secrets. As FleetPort::Send.
+  bool Send(const std::string& machine_id, v1::Command command);
   void EndPlan(const std::string& id);
   void BeginRollout(const v1::StartRemediationRequest& request, const std::string& actor,
                     Done done);

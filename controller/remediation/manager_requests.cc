@@ -70,6 +70,10 @@ absl::StatusOr<Draft> RemediationManager::MakeDraft(const PlanOrder& order, cons
   const EstateView view{deps_.fleet.Machines(), deps_.fleet.Findings(), deps_.treatments,
                         [this](const auto& finding, const auto& machine, const auto& action) {
                           return tried_.WhyNotAgain(finding, machine, action);
+                        },
+                        [this](const auto& machine, const auto& action) {
+                          if (deps_.secrets == nullptr) return absl::OkStatus();
+                          return deps_.secrets(machine, action).status();
                         }};
   KM_ASSIGN_OR_RETURN(Draft draft,
                       DraftPlan(request, view, order.only.has_value() ? &*order.only : nullptr));
@@ -187,7 +191,7 @@ void RemediationManager::SendChecks(const std::string& id, CheckRun::Sends sends
   while (!sends.empty()) {
     CheckRun::Sends more;
     for (const CheckRun::Send& send : sends) {
-      if (deps_.fleet.Send(send.machine_id, send.command)) continue;
+      if (Send(send.machine_id, send.command)) continue;
       for (CheckRun::Send& next : run.NotSent(send.command, deps_.clock.Now())) {
         more.push_back(std::move(next));
       }

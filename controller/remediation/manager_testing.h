@@ -45,7 +45,10 @@ class Controller {
            audit.push_back(absl::StrCat(record.act, " ", record.object, " ", record.detail));
            return absl::OkStatus();
          },
-         kTestTreatments, [this]() -> absl::StatusOr<v1::Policy> { return policy; }});
+         kTestTreatments, [this]() -> absl::StatusOr<v1::Policy> { return policy; },
+         [this](const std::string& machine, const std::string& action) {
+           return SecretsFor(machine, action);
+         }});
     ASSERT_TRUE(manager.ok()) << manager.status();
     manager_ = *std::move(manager);
   }
@@ -150,10 +153,20 @@ class Controller {
   MemoryStore store;
   SimulatedFleet fleet{store.dead};
   v1::Policy policy;
+  std::map<std::string, std::string> host_keys;  // by machine id
   std::vector<std::string> audit;
   absl::StatusOr<v1::Remediation> started = absl::UnknownError("not answered");
 
  private:
+  absl::StatusOr<std::map<std::string, std::string>> SecretsFor(const std::string& machine,
+                                                                const std::string& action) {
+    std::map<std::string, std::string> secrets;
+    if (action != "ensure_host_key") return secrets;
+    if (!host_keys.contains(machine)) return absl::NotFoundError("no key");
+    secrets["key"] = host_keys.at(machine);
+    return secrets;
+  }
+
   TestClock clock_{executor};
   SeededRandom random_{1};
   std::unique_ptr<RemediationManager> manager_;

@@ -151,7 +151,8 @@ class Drafter {
     const v1::Treatment* treatment;
   };
 
-  // All of a finding's treatments or none: half a cure is a failed target.
+  // All of a finding's treatments or none: half a cure is a failed target. Only one that is done if
+  // possible is left out where it is not.
   bool Treat(size_t i) {
     const v1::Finding& finding = view_.findings[i];
     if (finding.treatments().empty()) {
@@ -162,16 +163,21 @@ class Drafter {
       return false;
     }
     std::vector<Wanted> wanted;
+    std::string left_out;
     for (const v1::Treatment& treatment : finding.treatments()) {
       if (request_.treat_size() > 0 && !Contains(request_.treat(), treatment.action())) continue;
       Wanted one{RowOf(treatment.action()), "", &treatment};
       const std::string why = WhyNot(i, treatment, one);
-      if (!why.empty()) {
+      if (why.empty()) {
+        wanted.push_back(std::move(one));
+      } else if (treatment.if_possible()) {
+        left_out = why;
+      } else {
         Untreatable(i, why);
         return false;
       }
-      wanted.push_back(std::move(one));
     }
+    if (wanted.empty() && !left_out.empty()) Untreatable(i, left_out);
     for (const Wanted& one : wanted) Add(i, one);
     // A client whose host is treated for it comes after that.
     for (const Wanted& host : wanted) {
@@ -213,6 +219,7 @@ class Drafter {
     if (wanted.machine_id != owners_[i] && !MayTreatOn(wanted.machine_id, view_.findings[i])) {
       return absl::StrCat(action, " is done on ", name, ", which the selector does not include");
     }
+    if (std::string why = WhyNoSecret(wanted.machine_id, action); !why.empty()) return why;
     const auto target = targets_.find(wanted.machine_id);
     if (target == targets_.end()) return "";
     const auto step = target->second.steps.find(wanted.row->order);
@@ -222,6 +229,17 @@ class Drafter {
                           " with other parameters; treat one of them first");
     }
     return "";
+  }
+
+  std::string WhyNoSecret(const std::string& machine_id, const std::string& action) const {
+    if (view_.secrets == nullptr) return "";
+    const absl::Status status = view_.secrets(machine_id, action);
+    if (status.ok()) return "";
+    const std::string& name = machines_.at(machine_id)->display_name;
+    if (!absl::IsNotFound(status))
+      return absl::StrCat(action, " on ", name, ": ", status.message());
+    return absl::StrCat(action, " on ", name, " needs a host key, and none is stored for it: run ",
+                        "`keymedic host-keys set --host ", name, "`");
   }
 
   using Params = google::protobuf::Map<std::string, std::string>;

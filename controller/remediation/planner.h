@@ -35,6 +35,9 @@ struct EstateView {
   std::function<std::string(const v1::Finding& finding, const std::string& machine_id,
                             const std::string& action)>
       why_not_again = nullptr;
+  // Is there what this action needs on this machine beside its parameters? kNotFound: not stored.
+  std::function<absl::Status(const std::string& machine_id, const std::string& action)> secrets =
+      nullptr;
 };
 
 struct Draft {

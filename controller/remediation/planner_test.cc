@@ -327,6 +327,49 @@ TEST_F(PlannerTest, ARefusedCheckTakesItsTargetOutAlsoBehindAChange) {
   EXPECT_TRUE(failed.targets(0).steps(1).unchecked());
 }
 
+TEST_F(PlannerTest, AHostKeyThatIsNotStoredIsAskedFor) {
+  absl::Status stored = absl::NotFoundError("no key");
+  view_.secrets = [&](const std::string& machine, const std::string& action) {
+    EXPECT_EQ(machine, "h1");
+    return action == "ensure_host_key" ? stored : absl::OkStatus();
+  };
+  AddFinding("HOST_KEY_MISMATCH", "h1", {"ensure_host_key", "activate"});
+  v1::Remediation plan = DraftOf("all");
+  EXPECT_THAT(Machines(plan), IsEmpty());
+  ASSERT_EQ(plan.untreatable_size(), 1);
+  EXPECT_EQ(plan.untreatable(0).why_untreatable(),
+            "ensure_host_key on name-h1 needs a host key, and none is stored for it: run "
+            "`keymedic host-keys set --host name-h1`");
+  stored = absl::DataLossError("secrets.key is damaged");
+  EXPECT_EQ(DraftOf("all").untreatable(0).why_untreatable(),
+            "ensure_host_key on name-h1: secrets.key is damaged");
+  stored = absl::OkStatus();
+  EXPECT_THAT(Actions(DraftOf("all").targets(0)), ElementsAre("ensure_host_key", "activate"));
+}
+
+// The right key may be installed and only never activated.
+TEST_F(PlannerTest, WithoutAStoredKeyAnUnlicensedHostIsActivatedAllTheSame) {
+  absl::Status stored = absl::NotFoundError("no key");
+  view_.secrets = [&](const std::string& machine, const std::string& action) {
+    return action == "ensure_host_key" ? stored : absl::OkStatus();
+  };
+  AddFinding("HOST_NOT_LICENSED", "h1", {"ensure_host_key", "activate"})
+      .mutable_treatments(0)
+      ->set_if_possible(true);
+  v1::Remediation plan = DraftOf("all");
+  ASSERT_THAT(Machines(plan), ElementsAre("h1"));
+  EXPECT_THAT(Actions(plan.targets(0)), ElementsAre("activate"));
+  EXPECT_EQ(plan.untreatable_size(), 0);
+  request_.add_treat("ensure_host_key");  // and nothing else
+  plan = DraftOf("all");
+  EXPECT_THAT(Machines(plan), IsEmpty());
+  ASSERT_EQ(plan.untreatable_size(), 1);
+  EXPECT_THAT(plan.untreatable(0).why_untreatable(), HasSubstr("keymedic host-keys set"));
+  request_.clear_treat();
+  stored = absl::OkStatus();
+  EXPECT_THAT(Actions(DraftOf("all").targets(0)), ElementsAre("ensure_host_key", "activate"));
+}
+
 TEST_F(PlannerTest, UnderAnUntreatableCauseActivatingAloneIsPointless) {
   AddFinding("HOST_SERVICE_OUTDATED", "h1", {});
   AddFollower("CLIENT_HOST_UNREACHABLE", "c1", {"ensure_discovery", "activate"},

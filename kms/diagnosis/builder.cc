@@ -64,6 +64,13 @@ FindingBuilder& FindingBuilder::Treat(
   return *this;
 }
 
+FindingBuilder& FindingBuilder::IfPossible(absl::string_view action) {
+  for (v1::Treatment& treatment : *finding_.mutable_treatments()) {
+    if (treatment.action() == action) treatment.set_if_possible(true);
+  }
+  return *this;
+}
+
 FindingBuilder& FindingBuilder::Why(std::string why_untreatable) {
   catalogue_why_ = std::move(why_untreatable);
   return *this;

@@ -34,6 +34,8 @@ class FindingBuilder {
   FindingBuilder& Treat(absl::string_view action,
                         std::initializer_list<std::pair<const char*, std::string>> params = {},
                         absl::string_view machine_id = "");
+  // Where that treatment cannot be done, the others alone may help.
+  FindingBuilder& IfPossible(absl::string_view action);
   FindingBuilder& Why(std::string why_untreatable);
   FindingBuilder& Explain(absl::string_view more);  // appended to the catalogue's explanation
 

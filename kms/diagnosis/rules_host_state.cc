@@ -44,6 +44,8 @@ Found NotLicensed(const Facts& facts) {
       product->status() == v1::LICENSE_STATUS_LICENSED)
     return std::nullopt;
   FindingBuilder builder("HOST_NOT_LICENSED", facts.machine);
+  // The key that is there may be the right one, and only never activated.
+  builder.IfPossible("ensure_host_key");
   if (product->has_description()) builder.Saw("licensing", "description", product->description());
   if (product->status_reason() != 0)
     builder.Saw("licensing", "status_reason", ErrorText(product->status_reason()));

@@ -334,6 +334,26 @@ v1::Severity SeverityOf(const Estate& estate, const char* code) {
   return finding == nullptr ? v1::SEVERITY_UNSPECIFIED : finding->severity();
 }
 
+TEST(HostRules, OnlyAKeyThatWasNeverActivatedMayBeTheRightOne) {
+  const auto needs_a_key = [](MachineState host, const char* code) {
+    Estate estate;
+    estate.Upsert(std::move(host));
+    const std::vector<v1::Finding> findings = Diagnose(estate, "kms1");
+    const v1::Finding* finding = FindCode(findings, code);
+    EXPECT_TRUE(finding != nullptr && finding->treatments_size() == 2) << code;
+    if (finding == nullptr) return false;
+    EXPECT_EQ(finding->treatments(0).action(), "ensure_host_key");
+    EXPECT_FALSE(finding->treatments(1).if_possible());
+    return !finding->treatments(0).if_possible();
+  };
+  MachineState unlicensed = HealthyHost("kms1");
+  unlicensed.licensing->mutable_products(0)->set_status(v1::LICENSE_STATUS_NOTIFICATION);
+  EXPECT_FALSE(needs_a_key(unlicensed, "HOST_NOT_LICENSED"));
+  MachineState mismatch = HealthyHost("kms1", 30);
+  AddRequest(mismatch, "x", {"pc-1"}, 0xC004F015);
+  EXPECT_TRUE(needs_a_key(mismatch, "HOST_KEY_MISMATCH"));
+}
+
 TEST(HostRules, SeverityFollowsWhatIsKnown) {
   Estate estate;
   estate.Upsert(HealthyHost("kms1", 0));

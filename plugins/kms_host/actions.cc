@@ -176,7 +176,8 @@ Result EnsureHostKey(HostContext& context, const v1::Command& command) {
   const auto secret = command.secrets().find("key");
   if (secret == command.secrets().end()) {
     return absl::InvalidArgumentError(
-        "ensure_host_key needs the secret key: store the KMS host key in the policy");
+        "ensure_host_key came without a key: store one for this host on the controller with "
+        "`keymedic host-keys set --host NAME`, and plan again");
   }
   KM_ASSIGN_OR_RETURN(const ProductKey key, ProductKey::Parse(secret->second));
   Plan plan;
