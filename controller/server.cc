@@ -23,6 +23,7 @@
 #include "controller/store/store.h"
 #include "controller/trust/authority.h"
 #include "controller/trust/authorization.h"
+#include "controller/trust/host_keys.h"
 #include "controller/trust/tokens.h"
 #include "kms/tables.h"
 
@@ -69,11 +70,13 @@ struct Server::Parts {
   std::unique_ptr<AuditLog> audit;
   std::unique_ptr<RevokedMachines> revoked;
   std::unique_ptr<Tokens> tokens;
+  std::unique_ptr<HostKeys> host_keys;
   std::unique_ptr<Fleet> fleet;
   std::unique_ptr<RemediationManager> remediations;
   std::unique_ptr<AgentServiceImpl> agent_service;
   std::unique_ptr<FleetServiceImpl> fleet_service;
   std::unique_ptr<AccessServiceImpl> access_service;
+  std::unique_ptr<HostKeyServiceImpl> host_key_service;
   std::unique_ptr<PolicyServiceImpl> policy_service;
   std::unique_ptr<AuditServiceImpl> audit_service;
   std::unique_ptr<grpc::Service> remediation_service;
@@ -90,21 +93,28 @@ absl::Status Server::Parts::Open() {
   KM_ASSIGN_OR_RETURN(audit, AuditLog::Open(*store, deps.clock));
   KM_ASSIGN_OR_RETURN(revoked, RevokedMachines::Load(*store));
   tokens = std::make_unique<Tokens>(*store, deps.clock, deps.random, authority.ca_sha256());
+  host_keys = std::make_unique<HostKeys>(
+      *store, deps.clock, deps.random, absl::StrCat(options.data_dir, "/", HostKeys::kDataKeyFile));
   KM_ASSIGN_OR_RETURN(const v1::Policy policy, LoadPolicy(*store));
   KM_ASSIGN_OR_RETURN(fleet, Fleet::Open(*store, deps.clock, options.fleet, policy));
-  KM_ASSIGN_OR_RETURN(remediations, RemediationManager::Open(
-                                        {.fleet = *fleet,
-                                         .store = *store,
-                                         .executor = deps.executor,
-                                         .clock = deps.clock,
-                                         .random = deps.random,
-                                         .audit =
-                                             [this](const AuditRecord& record) {
-                                               return audit->Append(record.actor, record.act,
-                                                                    record.object, record.detail);
-                                             },
-                                         .treatments = kms::TreatmentRows(),
-                                         .policy = [this] { return LoadPolicy(*store); }}));
+  KM_ASSIGN_OR_RETURN(remediations,
+                      RemediationManager::Open(
+                          {.fleet = *fleet,
+                           .store = *store,
+                           .executor = deps.executor,
+                           .clock = deps.clock,
+                           .random = deps.random,
+                           .audit =
+                               [this](const AuditRecord& record) {
+                                 return audit->Append(record.actor, record.act, record.object,
+                                                      record.detail);
+                               },
+                           .treatments = kms::TreatmentRows(),
+                           .policy = [this] { return LoadPolicy(*store); },
+                           .secrets =
+                               [this](const std::string& machine_id, const std::string& action) {
+                                 return host_keys->SecretsFor(machine_id, action);
+                               }}));
   return absl::OkStatus();
 }
 
@@ -114,6 +124,7 @@ absl::Status Server::Parts::Listen() {
                        options.certificate_lifetime});
   fleet_service = std::make_unique<FleetServiceImpl>(*fleet, deps.clock, deps.executor);
   access_service = std::make_unique<AccessServiceImpl>(*tokens, *audit);
+  host_key_service = std::make_unique<HostKeyServiceImpl>(*host_keys, *fleet, *audit);
   policy_service = std::make_unique<PolicyServiceImpl>(*store, fleet->diagnosis(), *audit);
   audit_service = std::make_unique<AuditServiceImpl>(*audit);
   remediation_service =
@@ -129,6 +140,7 @@ absl::Status Server::Parts::Listen() {
   builder.RegisterService(agent_service.get());
   builder.RegisterService(fleet_service.get());
   builder.RegisterService(access_service.get());
+  builder.RegisterService(host_key_service.get());
   builder.RegisterService(policy_service.get());
   builder.RegisterService(audit_service.get());
   builder.RegisterService(remediation_service.get());

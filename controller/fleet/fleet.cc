@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -35,6 +36,11 @@ absl::Status ScanAll(Store& store, Table table, Visit visit) {
 absl::Status Damaged(absl::string_view what, absl::string_view key) {
   return absl::DataLossError(
       absl::StrCat("the store's row of ", what, " ", key, " is damaged; restore it from a backup"));
+}
+
+absl::Status NoMachine(absl::string_view id_or_name) {
+  return absl::NotFoundError(
+      absl::StrCat("machines/", id_or_name, " does not exist; `keymedic machines list` shows all"));
 }
 
 std::vector<std::string> RolesOf(const Machine& machine) {
@@ -193,12 +199,29 @@ v1::ListForecastsResponse Fleet::Forecast(const kms::ForecastOptions& options) {
   return diagnosis_.Forecast(options);
 }
 
+absl::StatusOr<std::string> Fleet::IdOf(const std::string& id_or_name) {
+  if (Find(id_or_name) != nullptr) return id_or_name;
+  std::vector<std::string> named;
+  for (const MachineInfo& info : Machines()) {
+    if (absl::EqualsIgnoreCase(info.display_name, id_or_name)) named.push_back(info.id);
+  }
+  if (named.empty()) return NoMachine(id_or_name);
+  if (named.size() == 1) return named[0];
+  return absl::FailedPreconditionError(absl::StrCat(named.size(), " machines are called ",
+                                                    id_or_name, "; ask by id: machines/", named[0],
+                                                    ", machines/", named[1], "…"));
+}
+
+std::string Fleet::NameOf(const std::string& machine_id) {
+  const auto machine = Find(machine_id);
+  if (machine == nullptr) return "";
+  std::lock_guard lock(machine->mutex);
+  return machine->row.display_name();
+}
+
 absl::StatusOr<v1::Machine> Fleet::DescribeMachine(const std::string& machine_id) {
   const auto machine = Find(machine_id);
-  if (machine == nullptr) {
-    return absl::NotFoundError(absl::StrCat("machines/", machine_id,
-                                            " does not exist; `keymedic machines list` shows all"));
-  }
+  if (machine == nullptr) return NoMachine(machine_id);
   v1::Machine described;
   described.set_name(absl::StrCat("machines/", machine_id));
   described.set_id(machine_id);

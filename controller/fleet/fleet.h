@@ -53,6 +53,11 @@ class Fleet final : public FleetPort {
   v1::Summary Summary();
   // What becomes of the estate if nothing changes.
   v1::ListForecastsResponse Forecast(const kms::ForecastOptions& options);
+  // The id of the machine of that id or, in any case, name. kNotFound; kFailedPrecondition: several
+  // have that name.
+  absl::StatusOr<std::string> IdOf(const std::string& id_or_name);
+  // What it is called now; "": there is no such machine.
+  std::string NameOf(const std::string& machine_id);
   // Without sections. kNotFound.
   absl::StatusOr<v1::Machine> DescribeMachine(const std::string& machine_id);
   absl::StatusOr<std::vector<v1::Section>> SectionsOf(const std::string& machine_id);

@@ -5,6 +5,7 @@
 #include "base/status_macros.h"
 #include "controller/services/errors.h"
 #include "controller/trust/authorization.h"
+#include "kms/tables.h"
 
 namespace keymedic::controller {
 namespace {
@@ -50,6 +51,56 @@ grpc::Status AccessServiceImpl::RevokeToken(grpc::ServerContext* context,
     return token;
   };
   return Answer(revoke(), response);
+}
+
+grpc::Status HostKeyServiceImpl::SetHostKey(grpc::ServerContext* context,
+                                            const v1::SetHostKeyRequest* request,
+                                            v1::HostKey* response) {
+  const std::string caller = CallerUri(*context);
+  const auto set = [&]() -> absl::StatusOr<v1::HostKey> {
+    KM_ASSIGN_OR_RETURN(const ProductKey key, ProductKey::Parse(request->key()));
+    if (kms::FindGvlkByPartial(key.partial()) != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the key ending in ", key.partial(),
+                       " is a client setup key: a KMS host needs its own (CSVLK)"));
+    }
+    KM_ASSIGN_OR_RETURN(const std::string machine_id, fleet_.IdOf(request->host()));
+    KM_ASSIGN_OR_RETURN(v1::HostKey stored, keys_.Set(machine_id, key, caller));
+    stored.set_host(fleet_.NameOf(machine_id));
+    KM_RETURN_IF_ERROR(audit_.Append(
+        caller, "host_key.set", stored.name(),
+        absl::StrCat("for ", stored.host(), ", the key ending in ", stored.partial_key())));
+    return stored;
+  };
+  return Answer(set(), response);
+}
+
+grpc::Status HostKeyServiceImpl::RemoveHostKey(grpc::ServerContext* context,
+                                               const v1::RemoveHostKeyRequest* request,
+                                               v1::HostKey* response) {
+  const auto remove = [&]() -> absl::StatusOr<v1::HostKey> {
+    KM_ASSIGN_OR_RETURN(const std::string machine_id, fleet_.IdOf(request->host()));
+    KM_ASSIGN_OR_RETURN(v1::HostKey removed, keys_.Remove(machine_id));
+    removed.set_host(fleet_.NameOf(machine_id));
+    KM_RETURN_IF_ERROR(audit_.Append(
+        CallerUri(*context), "host_key.remove", removed.name(),
+        absl::StrCat("of ", removed.host(), ", the key ending in ", removed.partial_key())));
+    return removed;
+  };
+  return Answer(remove(), response);
+}
+
+grpc::Status HostKeyServiceImpl::ListHostKeys(grpc::ServerContext* context,
+                                              const v1::ListHostKeysRequest* request,
+                                              v1::ListHostKeysResponse* response) {
+  const auto list = [&]() -> absl::StatusOr<v1::ListHostKeysResponse> {
+    KM_ASSIGN_OR_RETURN(v1::ListHostKeysResponse listed, keys_.List(*request));
+    for (v1::HostKey& key : *listed.mutable_host_keys()) {
+      key.set_host(fleet_.NameOf(key.machine_id()));
+    }
+    return listed;
+  };
+  return Answer(list(), response);
 }
 
 grpc::Status PolicyServiceImpl::GetPolicy(grpc::ServerContext* context,

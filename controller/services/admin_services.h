@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AccessService, PolicyService and AuditService: thin fronts of trust/, policy.h and audit.h. Every
-// change is in the audit log before it is answered.
+// AccessService, HostKeyService, PolicyService and AuditService: thin fronts of trust/, policy.h
+// and audit.h. Every change is in the audit log before it is answered.
 #ifndef KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
 #define KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
 
@@ -9,10 +9,13 @@
 
 #include "controller/audit.h"
 #include "controller/diagnosis/estate_diagnosis.h"
+#include "controller/fleet/fleet.h"
 #include "controller/policy.h"
+#include "controller/trust/host_keys.h"
 #include "controller/trust/tokens.h"
 #include "keymedic/v1/access_service.grpc.pb.h"
 #include "keymedic/v1/audit_service.grpc.pb.h"
+#include "keymedic/v1/host_key_service.grpc.pb.h"
 #include "keymedic/v1/policy_service.grpc.pb.h"
 
 namespace keymedic::controller {
@@ -29,6 +32,24 @@ class AccessServiceImpl final : public v1::AccessService::Service {
 
  private:
   Tokens& tokens_;
+  AuditLog& audit_;
+};
+
+// A request has a whole key in it: it goes to ProductKey and nowhere else.
+class HostKeyServiceImpl final : public v1::HostKeyService::Service {
+ public:
+  HostKeyServiceImpl(HostKeys& keys, Fleet& fleet, AuditLog& audit)
+      : keys_(keys), fleet_(fleet), audit_(audit) {}
+  grpc::Status SetHostKey(grpc::ServerContext* context, const v1::SetHostKeyRequest* request,
+                          v1::HostKey* response) override;
+  grpc::Status RemoveHostKey(grpc::ServerContext* context, const v1::RemoveHostKeyRequest* request,
+                             v1::HostKey* response) override;
+  grpc::Status ListHostKeys(grpc::ServerContext* context, const v1::ListHostKeysRequest* request,
+                            v1::ListHostKeysResponse* response) override;
+
+ private:
+  HostKeys& keys_;
+  Fleet& fleet_;
   AuditLog& audit_;
 };
 

@@ -8,7 +8,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -137,26 +136,11 @@ grpc::Status FleetServiceImpl::GetMachine(grpc::ServerContext* context,
 }
 
 absl::StatusOr<v1::Machine> FleetServiceImpl::DoGetMachine(const v1::GetMachineRequest& request) {
-  std::string id(absl::StripPrefix(request.name(), "machines/"));
-  absl::StatusOr<v1::Machine> machine = fleet_.DescribeMachine(id);
-  if (absl::IsNotFound(machine.status())) {
-    std::vector<std::string> named;
-    for (const FleetPort::MachineInfo& info : fleet_.Machines()) {
-      if (absl::EqualsIgnoreCase(info.display_name, id)) named.push_back(info.id);
-    }
-    if (named.size() > 1) {
-      return absl::FailedPreconditionError(absl::StrCat(named.size(), " machines are called ", id,
-                                                        "; ask by id: machines/", named[0],
-                                                        ", machines/", named[1], "…"));
-    }
-    if (named.size() == 1) {
-      id = named[0];
-      machine = fleet_.DescribeMachine(id);
-    }
-  }
-  KM_RETURN_IF_ERROR(machine.status());
+  KM_ASSIGN_OR_RETURN(const std::string id,
+                      fleet_.IdOf(std::string(absl::StripPrefix(request.name(), "machines/"))));
+  KM_ASSIGN_OR_RETURN(v1::Machine machine, fleet_.DescribeMachine(id));
   KM_ASSIGN_OR_RETURN(std::vector<v1::Section> sections, fleet_.SectionsOf(id));
-  for (v1::Section& section : sections) *machine->add_sections() = std::move(section);
+  for (v1::Section& section : sections) *machine.add_sections() = std::move(section);
   return machine;
 }
 

@@ -15,13 +15,13 @@
 namespace keymedic::controller {
 namespace {
 
-constexpr int64_t kSchemaVersion = 2;  // 2: tried
+constexpr int64_t kSchemaVersion = 3;  // 2: tried; 3: secrets
 constexpr size_t kMaxGroup = 4096;  // batches in one transaction: bounds how long the first waits
 
-constexpr std::array<absl::string_view, 11> kTableNames = {
+constexpr std::array<absl::string_view, 12> kTableNames = {
     "machines", "sections", "events", "notices", "tokens", "remediations",
-    "targets",  "audit",    "policy", "revoked", "tried"};
-static_assert(static_cast<size_t>(Table::kTried) + 1 == kTableNames.size());
+    "targets",  "audit",    "policy", "revoked", "tried",  "secrets"};
+static_assert(static_cast<size_t>(Table::kSecrets) + 1 == kTableNames.size());
 
 struct TableStatements {
   Statement put, remove, get, scan, scan_to_end;

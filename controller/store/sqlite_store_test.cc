@@ -51,11 +51,15 @@ TEST(SqliteStoreTest, TakesADatabaseOfAnOlderVersionAlong) {
   const std::string path = FreshPath();
   ASSERT_TRUE(
       OpenOrDie(path)->Commit({{.table = Table::kEvents, .key = "old", .value = "kept"}}).ok());
-  ASSERT_TRUE(
-      Database::Open(path)->Execute("DROP TABLE tried; UPDATE schema SET version = 1").ok());
+  ASSERT_TRUE(Database::Open(path)
+                  ->Execute("DROP TABLE tried; DROP TABLE secrets; UPDATE schema SET version = 1")
+                  .ok());
   for (int opened = 0; opened < 2; ++opened) {
     auto store = OpenOrDie(path);
-    ASSERT_TRUE(store->Commit({{.table = Table::kTried, .key = "new", .value = "x"}}).ok());
+    ASSERT_TRUE(store
+                    ->Commit({{.table = Table::kTried, .key = "new", .value = "x"},
+                              {.table = Table::kSecrets, .key = "new", .value = "x"}})
+                    .ok());
     EXPECT_EQ(*store->Get(Table::kEvents, "old"), "kept");
   }
 }

@@ -37,6 +37,7 @@ enum class Table {
   kPolicy,        // "policy" -> v1::Policy
   kRevoked,       // machine id -> reason
   kTried,         // machine id \0 finding code \0 action -> TriedRow
+  kSecrets,       // "host-keys/" machine id -> HostKeyRow, its key encrypted
 };
 
 struct Write {

@@ -44,6 +44,9 @@ constexpr MethodRule kRules[] = {
     {"/keymedic.v1.AccessService/CreateToken", Caller::kAdmin},
     {"/keymedic.v1.AccessService/ListTokens", Caller::kAdmin},
     {"/keymedic.v1.AccessService/RevokeToken", Caller::kAdmin},
+    {"/keymedic.v1.HostKeyService/SetHostKey", Caller::kAdmin},
+    {"/keymedic.v1.HostKeyService/RemoveHostKey", Caller::kAdmin},
+    {"/keymedic.v1.HostKeyService/ListHostKeys", Caller::kAdmin},
     {"/keymedic.v1.AuditService/ListAuditEntries", Caller::kViewer},
 
     {"/grpc.health.v1.Health/Check", Caller::kAnyCertificate},

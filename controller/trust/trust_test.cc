@@ -18,6 +18,7 @@
 #include "keymedic/v1/agent_service.pb.h"
 #include "keymedic/v1/audit_service.pb.h"
 #include "keymedic/v1/fleet_service.pb.h"
+#include "keymedic/v1/host_key_service.pb.h"
 #include "keymedic/v1/policy_service.pb.h"
 #include "keymedic/v1/remediation_service.pb.h"
 
@@ -144,7 +145,8 @@ TEST(AuthorizationTest, TheTableCoversEveryMethodOfEveryService) {
   for (const google::protobuf::FileDescriptor* file :
        {v1::AgentMessage::descriptor()->file(), v1::Machine::descriptor()->file(),
         v1::Remediation::descriptor()->file(), v1::Policy::descriptor()->file(),
-        v1::Token::descriptor()->file(), v1::AuditEntry::descriptor()->file()}) {
+        v1::Token::descriptor()->file(), v1::HostKey::descriptor()->file(),
+        v1::AuditEntry::descriptor()->file()}) {
     ASSERT_GT(file->service_count(), 0) << file->name();
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
@@ -189,6 +191,9 @@ TEST_F(AuthorizeTest, LetsEachRoleDoItsPart) {
            {"/keymedic.v1.RemediationService/PlanRemediation", denied, denied, ok, ok, ok},
            {"/keymedic.v1.RemediationService/StartRemediation", denied, denied, denied, ok, ok},
            {"/keymedic.v1.AccessService/CreateToken", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.HostKeyService/SetHostKey", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.HostKeyService/RemoveHostKey", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.HostKeyService/ListHostKeys", denied, denied, denied, denied, ok},
            {"/grpc.health.v1.Health/Check", ok, ok, ok, ok, ok}}) {
     EXPECT_EQ(Ask(row.path, machine), row.machine) << row.path;
     EXPECT_EQ(Ask(row.path, viewer), row.viewer) << row.path;
