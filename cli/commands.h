@@ -17,6 +17,7 @@ void AddEstate(CLI::App& app, Globals& globals, int& exit_code);
 void AddFindings(CLI::App& app, Globals& globals, int& exit_code);
 void AddRemediations(CLI::App& app, Globals& globals, int& exit_code);
 void AddPolicy(CLI::App& app, Globals& globals, int& exit_code);
+void AddHostKeys(CLI::App& app, Globals& globals, int& exit_code);
 void AddTokens(CLI::App& app, Globals& globals, int& exit_code);
 void AddAudit(CLI::App& app, Globals& globals, int& exit_code);
 void AddProfiles(CLI::App& app, Globals& globals, int& exit_code);

@@ -3,9 +3,11 @@
 // keymedic: the operator's command.
 #include <csignal>
 #include <iostream>
+#include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
+#include "base/product_key.h"
 #include "cli/commands.h"
 #include "cli/suggest.h"
 
@@ -47,7 +49,7 @@ int CheckCommands(const CLI::App& app, const std::vector<std::string>& words) {
         at->get_subcommands([&](const CLI::App* sub) { return sub->check_name(word); });
     if (subs.empty()) {
       const std::string meant = Suggest(word, names);
-      std::cerr << "error: " << path << " has no command '" << word << "'"
+      std::cerr << "error: " << path << " has no command '" << RedactProductKeys(word) << "'"
                 << (meant.empty() ? "; there are: " + absl::StrJoin(names, ", ")
                                   : "; did you mean '" + meant + "'?")
                 << '\n';
@@ -81,6 +83,7 @@ int Main(int argc, char** argv) {
   AddEstate(app, globals, exit_code);
   AddRemediations(app, globals, exit_code);
   AddPolicy(app, globals, exit_code);
+  AddHostKeys(app, globals, exit_code);
   AddTokens(app, globals, exit_code);
   AddAudit(app, globals, exit_code);
   AddProfiles(app, globals, exit_code);
@@ -97,7 +100,10 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, std::cout, std::cerr) == 0 ? kOk : kUsage;
+    std::ostringstream text;  // it repeats words, and one may be a key in the wrong place
+    const int code = app.exit(error, std::cout, text);
+    std::cerr << RedactProductKeys(text.str());
+    return code == 0 ? kOk : kUsage;
   }
   return exit_code;
 }

@@ -35,6 +35,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Profile& profile) {
   session->remediation = v1::RemediationService::NewStub(session->channel_);
   session->policy = v1::PolicyService::NewStub(session->channel_);
   session->access = v1::AccessService::NewStub(session->channel_);
+  session->host_keys = v1::HostKeyService::NewStub(session->channel_);
   session->audit = v1::AuditService::NewStub(session->channel_);
   return session;
 }

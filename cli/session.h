@@ -19,6 +19,7 @@
 #include "keymedic/v1/access_service.grpc.pb.h"
 #include "keymedic/v1/audit_service.grpc.pb.h"
 #include "keymedic/v1/fleet_service.grpc.pb.h"
+#include "keymedic/v1/host_key_service.grpc.pb.h"
 #include "keymedic/v1/policy_service.grpc.pb.h"
 #include "keymedic/v1/remediation_service.grpc.pb.h"
 
@@ -48,6 +49,7 @@ class Session {
   std::unique_ptr<v1::RemediationService::Stub> remediation;
   std::unique_ptr<v1::PolicyService::Stub> policy;
   std::unique_ptr<v1::AccessService::Stub> access;
+  std::unique_ptr<v1::HostKeyService::Stub> host_keys;
   std::unique_ptr<v1::AuditService::Stub> audit;
 
   const std::string& controller() const { return controller_; }

@@ -29,6 +29,7 @@ TEST_F(CommandTest, HelpStartsWithExamples) {
                                         {"findings"},
                                         {"estate"},
                                         {"remediations"},
+                                        {"host-keys"},
                                         {"tokens"},
                                         {"audit"},
                                         {"profile"},
