@@ -6,6 +6,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "plugins/systems/lab/unix_transport.h"
@@ -18,11 +22,11 @@ using ::testing::HasSubstr;
 
 class DaemonsTest : public ::testing::Test {
  protected:
-  DaemonsTest() : controller_(workspace_) {
-    lab_ = workspace_.Start(
-        {Bin("keymedic"), "lab", "serve", Source("tests/estates/small.textproto"), "--socket",
-         workspace_.Path("lab.sock"), "--only-socket", "--speed", "600"},
-        "lab.log");
+  explicit DaemonsTest(const std::string& estate = "tests/estates/small.textproto")
+      : controller_(workspace_) {
+    lab_ = workspace_.Start({Bin("keymedic"), "lab", "serve", Source(estate), "--socket",
+                             workspace_.Path("lab.sock"), "--only-socket", "--speed", "600"},
+                            "lab.log");
     EXPECT_TRUE(Eventually([&] {
       return workspace_.Log("lab.log").find("ready") != std::string::npos;
     })) << workspace_.Log("lab.log");
@@ -77,18 +81,24 @@ class DaemonsTest : public ::testing::Test {
     return codes;
   }
 
-  void JoinThree() {
-    const std::string token = controller_.Token(3);
-    for (const char* machine : {"kms-1", "pc-001", "pc-002"}) {
+  // Until they show these.
+  void Join(const std::vector<std::string>& machines, const std::vector<std::string>& codes) {
+    const std::string token = controller_.Token(static_cast<int>(machines.size()));
+    for (const std::string& machine : machines) {
       Enroll(machine, token);
       agents_[machine] = StartAgent(machine);
     }
-    ASSERT_TRUE(Eventually([&] { return Reported() == 3; }))
+    ASSERT_TRUE(Eventually([&] { return Reported() == static_cast<int>(machines.size()); }))
         << workspace_.Log("pc-001.log") << workspace_.Log("controller.log");
     ASSERT_TRUE(Eventually([&] {
-      return Codes().contains("HOST_FIREWALL_CLOSED") && Codes().contains("CLIENT_KEY_NOT_GVLK");
+      const std::set<std::string> found = Codes();
+      return std::all_of(codes.begin(), codes.end(),
+                         [&](const std::string& code) { return found.contains(code); });
     })) << workspace_.Keymedic({"findings", "list"}).out
         << workspace_.Log("kms-1.log");
+  }
+  void JoinThree() {
+    Join({"kms-1", "pc-001", "pc-002"}, {"HOST_FIREWALL_CLOSED", "CLIENT_KEY_NOT_GVLK"});
   }
 
   // The groups that say who leaves Licensed.
@@ -209,6 +219,63 @@ TEST_F(DaemonsTest, SpentRevokedAndForeignTokensBuyNothing) {
   foreign.back() = foreign.back() == '0' ? '1' : '0';  // pins another authority
   EXPECT_NE(try_with(foreign).exit_code, 0);
   EXPECT_NE(try_with("not a token").exit_code, 0);
+}
+
+// A host whose key does not cover its clients; the right one is in the estate file.
+class HostKeyDaemonsTest : public DaemonsTest {
+ protected:
+  HostKeyDaemonsTest() : DaemonsTest("tests/estates/host_key.textproto") {}
+
+  // Of all that was written by anybody, but for the lab, which made the key.
+  std::string Written() const {
+    std::string all;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(workspace_.Path(""))) {
+      const std::string name = file.path().filename().string();
+      if (file.is_regular_file() && !absl::EndsWith(name, ".in"))
+        absl::StrAppend(&all, ReadFile(file.path().string()).value_or(""));
+    }
+    return all;
+  }
+};
+
+TEST_F(HostKeyDaemonsTest, AHostIsGivenTheKeyThatAnAdminStored) {
+  const std::string key = "KMLAB-WS22K-MEDIC-HOSTK-H22WS";
+  Join({"kms-1", "pc-001"}, {"HOST_KEY_MISMATCH"});
+
+  const nlohmann::json without = Plan();
+  EXPECT_EQ(without["targets"].size(), 0u) << without.dump(1);
+  EXPECT_THAT(without["untreatable"].dump(), HasSubstr("keymedic host-keys set --host kms-1"));
+
+  const Output on_the_command_line =
+      workspace_.Keymedic({"host-keys", "set", "--host", "kms-1", key});
+  EXPECT_EQ(on_the_command_line.exit_code, 2);
+  const Output set =
+      workspace_.Run({Bin("keymedic"), "host-keys", "set", "--host", "kms-1"}, key + "\n");
+  ASSERT_EQ(set.exit_code, 0) << set.err;
+  const nlohmann::json listed = workspace_.Keymedic({"host-keys", "list", "-o", "json"}).Json();
+  ASSERT_EQ(listed["host_keys"].size(), 1u) << listed.dump(1);
+  EXPECT_EQ(listed["host_keys"][0]["host"], "kms-1");
+  EXPECT_EQ(listed["host_keys"][0]["partial_key"], "H22WS");
+
+  controller_.KillAndRestart();
+  ASSERT_TRUE(Eventually([&] { return Reported() == 2 && Codes().contains("HOST_KEY_MISMATCH"); }));
+  const nlohmann::json plan = Plan();
+  ASSERT_EQ(plan["targets"].size(), 1u) << plan.dump(1);
+  EXPECT_EQ(plan["targets"][0]["steps"][0]["action"], "ensure_host_key");
+  EXPECT_EQ(plan["targets"][0]["steps"][0]["changes"][0]["after"], "H22WS");
+  const Output started = workspace_.Keymedic(
+      {"remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"], "--watch"});
+  EXPECT_EQ(started.exit_code, 0) << started.out << started.err
+                                  << workspace_.Keymedic({"remediations", "show", plan["id"]}).out;
+  EXPECT_TRUE(Eventually([&] { return Codes().empty(); }))
+      << workspace_.Keymedic({"findings", "list"}).out;
+
+  const Output audit = workspace_.Keymedic({"audit", "list"});
+  EXPECT_THAT(audit.out, HasSubstr("host_key.set"));
+  EXPECT_THAT(audit.out, HasSubstr("the key ending in H22WS"));
+  EXPECT_EQ(Written().find("HOSTK"), std::string::npos);
+  const Output removed = workspace_.Keymedic({"host-keys", "remove", "--host", "kms-1"});
+  EXPECT_EQ(removed.exit_code, 0) << removed.err;
 }
 
 }  // namespace
