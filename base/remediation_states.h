@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the states of remediations and their targets mean and are called, for those who make them and
-// those who show them.
-// Pure; any thread.
+// What the states of remediations and their targets mean and are called, for those who make them
+// and those who show them. Pure; any thread.
 #ifndef KEYMEDIC_BASE_REMEDIATION_STATES_H_
 #define KEYMEDIC_BASE_REMEDIATION_STATES_H_
 
@@ -18,9 +17,7 @@ namespace keymedic {
 // No state follows it.
 inline bool IsEnd(v1::TargetState state) { return state >= v1::TARGET_STATE_SUCCEEDED; }
 
-inline bool IsEnd(v1::RemediationState state) {
-  return state >= v1::REMEDIATION_STATE_SUCCEEDED;
-}
+inline bool IsEnd(v1::RemediationState state) { return state >= v1::REMEDIATION_STATE_SUCCEEDED; }
 
 // Something was or may have been sent and its end is not known: holds a unit of the error budget.
 inline bool IsInFlight(v1::TargetState state) {

@@ -150,8 +150,7 @@ absl::StatusOr<Statement> Database::Prepare(absl::string_view sql) {
 void Database::BeforeCommit(std::function<bool()> allowed) {
   before_commit_ = std::make_unique<std::function<bool()>>(std::move(allowed));
   sqlite3_commit_hook(
-      handle_,
-      [](void* ask) { return (*static_cast<std::function<bool()>*>(ask))() ? 0 : 1; },
+      handle_, [](void* ask) { return (*static_cast<std::function<bool()>*>(ask))() ? 0 : 1; },
       before_commit_.get());
 }
 

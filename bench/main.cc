@@ -148,8 +148,7 @@ absl::Status AgentMemory(const std::string& build, const std::string& estate) {
     absl::SleepFor(absl::Milliseconds(100));
   }
   if (reported == 0)
-    return absl::DeadlineExceededError(absl::StrCat(
-        "the agent did not report; see ", stage.Log()));
+    return absl::DeadlineExceededError(absl::StrCat("the agent did not report; see ", stage.Log()));
   absl::SleepFor(absl::Seconds(2));  // idle, whatever was busy
   const Memory daemon = MemoryOf(agent->pid()), host = MemoryOf(ChildOf(agent->pid())),
                floor = MemoryOf(idle->pid());

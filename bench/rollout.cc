@@ -63,10 +63,10 @@ absl::StatusOr<v1::Remediation> Plan(const cli::Session& session, size_t agents)
   policy.set_first_wave(static_cast<uint32_t>(agents));
   policy.set_concurrency(static_cast<uint32_t>(agents));
   policy.mutable_error_budget()->set_percent(100);
-  KM_ASSIGN_OR_RETURN(v1::Remediation plan,
-                      cli::Call(session, session.remediation,
-                                &v1::RemediationService::Stub::PlanRemediation, request,
-                                kCallSeconds));
+  KM_ASSIGN_OR_RETURN(
+      v1::Remediation plan,
+      cli::Call(session, session.remediation, &v1::RemediationService::Stub::PlanRemediation,
+                request, kCallSeconds));
   if (static_cast<size_t>(plan.targets_size()) == agents) return plan;
   return absl::InternalError(absl::StrCat("the plan has ", plan.targets_size(), " targets"));
 }
@@ -101,11 +101,10 @@ absl::Status BenchRollout(const std::string& build, size_t agents) {
   KM_RETURN_IF_ERROR(WriteFileAtomically(stage.directory + "/token", token));
   KM_RETURN_IF_ERROR(WriteFileAtomically(stage.directory + "/estate.textproto",
                                          absl::Substitute(kEstate, agents)));
-  const auto lab = stage.Launch({stage.bin() + "keymedic", "lab", "serve",
-                                 stage.directory + "/estate.textproto", "--controller",
-                                 stage.controller_address, "--token-file",
-                                 stage.directory + "/token", "--state-dir",
-                                 stage.directory + "/agents", "--machines", "pc-*"});
+  const auto lab = stage.Launch(
+      {stage.bin() + "keymedic", "lab", "serve", stage.directory + "/estate.textproto",
+       "--controller", stage.controller_address, "--token-file", stage.directory + "/token",
+       "--state-dir", stage.directory + "/agents", "--machines", "pc-*"});
   KM_ASSIGN_OR_RETURN(const auto session, stage.Admin());
   if (const absl::Status ready = WaitForFleet(*session, agents); !ready.ok()) {
     std::cerr << stage.Log();
@@ -116,8 +115,8 @@ absl::Status BenchRollout(const std::string& build, size_t agents) {
   const absl::Time planned = absl::Now();
   KM_RETURN_IF_ERROR(StartAndWatch(*session, plan));
   const absl::Time done = absl::Now();
-  PrintFigure("rollout_plan", absl::ToDoubleSeconds(planned - begun), "s",
-              floor * kExchangesOfPlan, agents);
+  PrintFigure("rollout_plan", absl::ToDoubleSeconds(planned - begun), "s", floor * kExchangesOfPlan,
+              agents);
   PrintFigure("rollout_run", absl::ToDoubleSeconds(done - planned), "s", floor * kExchangesOfRun,
               agents);
   return absl::OkStatus();

@@ -43,7 +43,8 @@ absl::Status Stage::Start(size_t agents) {
   KM_RETURN_IF_ERROR(RunToEnd({bin_ + "keymedic-controller", "init", "--data-dir", data_, "--name",
                                "localhost", "--name", "127.0.0.1"}));
   KM_RETURN_IF_ERROR(StartController());
-  echo = Launch({cli::ProgramPath("keymedic-bench"), "echo-server", data_, directory + "/echo.port"});
+  echo =
+      Launch({cli::ProgramPath("keymedic-bench"), "echo-server", data_, directory + "/echo.port"});
   KM_ASSIGN_OR_RETURN(const std::string echo_port, WaitForFile(directory + "/echo.port", *echo));
   echo_address = "127.0.0.1:" + echo_port;
   KM_RETURN_IF_ERROR(EnrollAll(agents));
@@ -109,7 +110,8 @@ absl::Status Stage::EnrollAll(size_t agents) {
     v1::EnrollRequest request;
     request.set_token(token);
     request.set_machine_name(absl::StrCat("bench-", i));
-    request.set_machine_id(absl::StrCat("bbbbbbbb-0000-4000-8000-", absl::Dec(i, absl::kZeroPad12)));
+    request.set_machine_id(
+        absl::StrCat("bbbbbbbb-0000-4000-8000-", absl::Dec(i, absl::kZeroPad12)));
     KM_ASSIGN_OR_RETURN(*request.mutable_csr_pem(), x509::MakeCsrPem(key, request.machine_name()));
     v1::EnrollResponse response;
     grpc::ClientContext context;

@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
+#include "base/remediation_states.h"
 #include "base/status_macros.h"
 #include "cli/child.h"
 #include "cli/finding_view.h"

@@ -72,8 +72,7 @@ std::string RemediationProgressView::Rate() const {
   if (ended == 0 || watched < kShortestForARate) return "";
   const double rate = ended / absl::ToDoubleMinutes(watched);
   // Whole machines where there are many, one digit where there are few.
-  return absl::StrCat("  ", rate < 10 ? std::round(rate * 10) / 10 : std::round(rate),
-                      " a minute");
+  return absl::StrCat("  ", rate < 10 ? std::round(rate * 10) / 10 : std::round(rate), " a minute");
 }
 
 std::string RemediationProgressView::Line() const {
@@ -89,17 +88,18 @@ std::string RemediationProgressView::Line() const {
 std::string RemediationProgressView::Head(bool color) const {
   const bool stopped = last_.state() != v1::REMEDIATION_STATE_RUNNING &&
                        last_.state() != v1::REMEDIATION_STATE_SUCCEEDED;
-  std::string head =
-      absl::StrCat(Paint(absl::StrCat(last_.id(), " ", StateName(last_.state())),
-                         stopped ? Style::kYellow : Style::kBold, color),
-                   "  ", Paint(BudgetText(last_),
-                               last_.budget_used() >= last_.budget() ? Style::kRed : Style::kPlain,
-                               color),
-                   Rate());
+  std::string head = absl::StrCat(
+      Paint(absl::StrCat(last_.id(), " ", StateName(last_.state())),
+            stopped ? Style::kYellow : Style::kBold, color),
+      "  ",
+      Paint(BudgetText(last_), last_.budget_used() >= last_.budget() ? Style::kRed : Style::kPlain,
+            color),
+      Rate());
   if (last_.has_soak_until()) {
-    absl::StrAppend(&head, "  soaking until ",
-                    absl::FormatTime("%H:%M:%S", absl::FromUnixSeconds(last_.soak_until().seconds()),
-                                     absl::LocalTimeZone()));
+    absl::StrAppend(
+        &head, "  soaking until ",
+        absl::FormatTime("%H:%M:%S", absl::FromUnixSeconds(last_.soak_until().seconds()),
+                         absl::LocalTimeZone()));
   }
   if (!last_.reason().empty()) absl::StrAppend(&head, "  ", last_.reason());
   return head;

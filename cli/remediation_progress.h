@@ -36,7 +36,7 @@ class RemediationProgressView {
   std::string WaveLines() const;
   std::string Rate() const;
 
-  v1::RemediationProgress last_;       // without its targets
+  v1::RemediationProgress last_;         // without its targets
   std::map<std::string, Seen> targets_;  // by machine id
   absl::Time now_;
   // When the watching began, and how many had ended by then.

@@ -49,8 +49,7 @@ std::string AfterText(const v1::Target& target, const std::map<std::string, std:
 
 void PrintTargets(const v1::Remediation& plan, std::ostream& out, bool color) {
   const std::map<std::string, std::string> names = NamesById(plan);
-  TextTable table(
-      {"WAVE", "MACHINE", "AFTER", "STATE", "FOR", "WHAT CHANGES", "CANNOT BE UNDONE"});
+  TextTable table({"WAVE", "MACHINE", "AFTER", "STATE", "FOR", "WHAT CHANGES", "CANNOT BE UNDONE"});
   for (const v1::Target& target : plan.targets()) {
     table.Add({WaveName(target.wave()), target.display_name(), AfterText(target, names),
                StateName(target.state()), absl::StrJoin(target.finding_codes(), ","),

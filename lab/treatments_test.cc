@@ -62,8 +62,10 @@ std::vector<Row> Rows() {
       {"ensure_clock", Client("client_clock_off"), "CLIENT_CLOCK_SKEW"},
       {"ensure_activation_type", Client("client_type_limited"), "CLIENT_ACTIVATION_TYPE_LIMITED",
        "ensure_activation_type"},
-      {"ensure_discovery", Client("client_pinned_dead_host"), "CLIENT_HOST_OVERRIDE",
-       "ensure_host"},
+      {"ensure_discovery", Client("client_pinned_host", "host: 'kms-1' since_days: 20"),
+       "CLIENT_HOST_OVERRIDE", "ensure_host"},
+      // Nobody is sent back to a host that no policy names.
+      {"ensure_discovery", Client("client_pinned_dead_host"), "CLIENT_HOST_OVERRIDE"},
       {"ensure_discovery", Client("client_pinned_rogue"), "CLIENT_HOST_UNSANCTIONED"},
       {"ensure_host", Client("client_wrong_suffix"), "CLIENT_DNS_NO_SRV", "ensure_discovery"},
       {"ensure_host", Client("client_pinned_other_port", "host: 'kms-1' since_days: 20"),
@@ -85,8 +87,6 @@ std::vector<Row> Rows() {
 
 class EachTreatmentTest : public testing::TestWithParam<Row> {
  protected:
-  EachTreatmentTest() { policy_.add_kms_hosts("kms-1.berlin.example"); }
-
   Plugin& PluginOf(const std::string& plugin, const std::string& machine) {
     std::unique_ptr<Plugin>& made = plugins_[{plugin, machine}];
     if (made == nullptr) {
@@ -118,9 +118,11 @@ class EachTreatmentTest : public testing::TestWithParam<Row> {
       }
       estate.Upsert(std::move(state));
     }
-    std::vector<v1::Finding> all = kms::DiagnoseRecords(estate, policy_, lab_.clock.now);
+    std::vector<v1::Finding> all =
+        kms::DiagnoseRecords(estate, lab_.world->policy(), lab_.clock.now);
     for (const std::string& name : lab_.world->machine_names()) {
-      for (v1::Finding& finding : kms::DiagnoseMachine(estate, name, policy_, lab_.clock.now))
+      for (v1::Finding& finding :
+           kms::DiagnoseMachine(estate, name, lab_.world->policy(), lab_.clock.now))
         all.push_back(std::move(finding));
     }
     return kms::Fold(estate, std::move(all));
@@ -177,8 +179,8 @@ class EachTreatmentTest : public testing::TestWithParam<Row> {
     return found == findings.end() ? nullptr : &*found;
   }
 
-  Lived lab_{SmallEstate(30, absl::StrCat(kPolicy, GetParam().faults))};
-  v1::Policy policy_;
+  // So many that a small log holds less than a day of their requests.
+  Lived lab_{SmallEstate(60, absl::StrCat(kPolicy, GetParam().faults))};
   std::map<std::pair<std::string, std::string>, std::unique_ptr<Plugin>> plugins_;
 };
 

@@ -30,9 +30,8 @@ lab::v1::Act Act(const std::string& method, const std::string& text = "", uint32
 }
 
 bool AllGood(const v1::Remediation& remediation) {
-  return std::ranges::all_of(remediation.targets(), [](const v1::Target& target) {
-    return IsGood(target.state());
-  });
+  return std::ranges::all_of(remediation.targets(),
+                             [](const v1::Target& target) { return IsGood(target.state()); });
 }
 
 // Which machine has which of the ailments, in the controller's eyes: all that it should.
@@ -98,8 +97,8 @@ Tally& Tally::operator+=(const Tally& other) {
 
 const std::vector<Ailment>& ClientAilments() {
   static const auto* const ailments = new std::vector<Ailment>{
-      {"CLIENT_HOST_OVERRIDE", "ensure_discovery",
-       Act("SetKmsHost", "kms-1.office.example", 1688), "ClearKmsHost", "SetKmsHost 1688"},
+      {"CLIENT_HOST_OVERRIDE", "ensure_discovery", Act("SetKmsHost", "kms-1.office.example", 1688),
+       "ClearKmsHost", "SetKmsHost 1688"},
       {"CLIENT_CACHING_OFF", "ensure_host_caching", Act("SetHostCaching"), "SetHostCaching on",
        "SetHostCaching"},
       {"CLIENT_ACTIVATION_TYPE_LIMITED", "ensure_activation_type",
@@ -150,8 +149,7 @@ absl::StatusOr<v1::Remediation> Administrator::Ask(const Asking& asking) {
 
 absl::Status Administrator::FallIll(const Ill& ill) {
   for (const auto& [machine, ailments] : ill) {
-    for (const Ailment* ailment : ailments)
-      KM_RETURN_IF_ERROR(estate_.Do(machine, ailment->cause));
+    for (const Ailment* ailment : ailments) KM_RETURN_IF_ERROR(estate_.Do(machine, ailment->cause));
   }
   while (!IsKnown(estate_.controller().fleet(), ill)) {
     for (const auto& [machine, ailments] : ill)
@@ -166,13 +164,12 @@ absl::StatusOr<v1::Remediation> Administrator::StartAndWait(const v1::Remediatio
   start.set_name(plan.name());
   start.set_plan_hash(plan.plan_hash());
   start.set_request_id(absl::StrCat("start-", requests_++));
-  KM_RETURN_IF_ERROR(Ask([&](auto& manager, auto done) { manager.Start(start, kWho, done); })
-                         .status());
+  KM_RETURN_IF_ERROR(
+      Ask([&](auto& manager, auto done) { manager.Start(start, kWho, done); }).status());
   for (;;) {
     KM_RETURN_IF_ERROR(PassUntilQuiet());
-    KM_ASSIGN_OR_RETURN(v1::Remediation now, Ask([&](auto& manager, auto done) {
-                          manager.Get(plan.name(), done);
-                        }));
+    KM_ASSIGN_OR_RETURN(v1::Remediation now,
+                        Ask([&](auto& manager, auto done) { manager.Get(plan.name(), done); }));
     if (controller::IsEnded(now)) return now;
   }
 }
@@ -188,9 +185,8 @@ absl::StatusOr<Tally> Administrator::Treat(const Ill& ill) {
 
   v1::PlanRemediationRequest request = PlanFor(ill);
   request.set_request_id(absl::StrCat("plan-", requests_++));
-  KM_ASSIGN_OR_RETURN(v1::Remediation plan, Ask([&](auto& manager, auto done) {
-                        manager.Plan(request, kWho, done);
-                      }));
+  KM_ASSIGN_OR_RETURN(v1::Remediation plan,
+                      Ask([&](auto& manager, auto done) { manager.Plan(request, kWho, done); }));
   KM_ASSIGN_OR_RETURN(v1::Remediation treated, StartAndWait(plan));
   while (!AllGood(treated)) {
     v1::RetryRemediationRequest retry;

@@ -81,8 +81,8 @@ absl::StatusOr<Tally> KillAtEachStep(const std::string& dir, const std::string& 
   for (uint64_t step = 0;; ++step) {
     if (step % kRoundsOfAnEstate == 0) {
       administrator.reset();
-      KM_ASSIGN_OR_RETURN(
-          estate, Estate::Make(absl::StrCat(dir, "/", victim, "-", step), step + 1, fate));
+      KM_ASSIGN_OR_RETURN(estate,
+                          Estate::Make(absl::StrCat(dir, "/", victim, "-", step), step + 1, fate));
       administrator.emplace(*estate);
     }
     fate.NextRound(step);

@@ -45,10 +45,9 @@ absl::Status Estate::Begin() {
   KM_ASSIGN_OR_RETURN(world_, lab::World::Make(parsed, clock_));
   static std::atomic<int> labs = 0;
   const std::string lab_name = absl::StrCat("crash-", labs++);
-  KM_ASSIGN_OR_RETURN(
-      auto registered, systems::RegisterInProcessLab(lab_name, [this](const auto& request) {
-        return Serve(request);
-      }));
+  KM_ASSIGN_OR_RETURN(auto registered,
+                      systems::RegisterInProcessLab(
+                          lab_name, [this](const auto& request) { return Serve(request); }));
   lab_.emplace(std::move(registered));
 
   machines_ = lab::HostNames(parsed);
@@ -153,8 +152,7 @@ absl::StatusOr<bool> Estate::Bury() {
 absl::Status Estate::BuryController() {
   ++crashes_;
   for (auto& [name, member] : members_) {
-    while (member.wire != nullptr && !member.wire->down.empty() && Chance(0.5))
-      DeliverDown(member);
+    while (member.wire != nullptr && !member.wire->down.empty() && Chance(0.5)) DeliverDown(member);
     Disconnect(member);
   }
   controller_.Die();
@@ -239,8 +237,7 @@ void Estate::DeliverDown(Member& member) {
     if (message.command().mode() == v1::MODE_APPLY) commands_.insert(message.command().id());
     member.commands.push_back(message);
     while (Chance(0.3)) arrive.push_back(message);
-    if (Chance(0.1))
-      arrive.push_back(member.commands[random_.Uint64() % member.commands.size()]);
+    if (Chance(0.1)) arrive.push_back(member.commands[random_.Uint64() % member.commands.size()]);
   }
   for (const v1::ControllerMessage& one : arrive) {
     if (member.agent->life().dead()) return;

@@ -55,9 +55,9 @@ int Main(int argc, char** argv) {
 
   // What is durable is durable in memory too, for a process that dies; and it is much faster.
   const bool in_memory = std::filesystem::is_directory("/dev/shm");
-  std::string dir = (in_memory ? std::filesystem::path("/dev/shm")
-                               : std::filesystem::temp_directory_path()) /
-                    "keymedic-crash-XXXXXX";
+  std::string dir =
+      (in_memory ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path()) /
+      "keymedic-crash-XXXXXX";
   if (mkdtemp(dir.data()) == nullptr) {
     std::cerr << "error: no folder could be made for " << dir << '\n';
     return 1;

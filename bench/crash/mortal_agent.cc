@@ -33,8 +33,7 @@ class MortalPlugins final : public agent::PluginRunner {
   absl::StatusOr<v1::ActResponse> Act(const std::string& plugin, const v1::ActRequest& request,
                                       absl::Duration timeout) override {
     using Death = MortalAgent::Options::PluginDeath;
-    const Death death =
-        request.command().mode() == v1::MODE_APPLY ? plugin_death_() : Death::kNone;
+    const Death death = request.command().mode() == v1::MODE_APPLY ? plugin_death_() : Death::kNone;
     if (death == Death::kBefore) return Died(plugin);
     auto answer = inner_->Act(plugin, request, timeout);
     if (death == Death::kAfter) return Died(plugin);
@@ -66,26 +65,24 @@ absl::Status MortalAgent::Boot() {
   process.database.emplace(std::move(database));
   KM_ASSIGN_OR_RETURN(agent::Journal journal, agent::Journal::Open(*process.database));
   process.journal.emplace(std::move(journal));
-  KM_ASSIGN_OR_RETURN(agent::Outbox outbox,
-                      agent::Outbox::Open(*process.database, kOutboxBytes));
+  KM_ASSIGN_OR_RETURN(agent::Outbox outbox, agent::Outbox::Open(*process.database, kOutboxBytes));
   process.outbox.emplace(std::move(outbox));
   process.database->BeforeCommit([&life = process.life] { return life.Step(); });
   process.plugins = std::make_unique<MortalPlugins>(options_.system, options_.plugin_death);
-  process.session = agent::Session::Make(
-      {.machine_name = options_.machine,
-       .labels = {{"site", "office"}},
-       .collect_interval = absl::Minutes(15),
-       .plugin_timeout = absl::Minutes(1)},
-      {.clock = options_.clock,
-       .random = options_.random,
-       .plugins = *process.plugins,
-       .journal = *process.journal,
-       .outbox = *process.outbox,
-       .strand = Strand::Make(process.executor),
-       .lane = Strand::Make(process.executor),
-       .looked = nullptr,
-       .welcomed = nullptr,
-       .tick = nullptr});
+  process.session = agent::Session::Make({.machine_name = options_.machine,
+                                          .labels = {{"site", "office"}},
+                                          .collect_interval = absl::Minutes(15),
+                                          .plugin_timeout = absl::Minutes(1)},
+                                         {.clock = options_.clock,
+                                          .random = options_.random,
+                                          .plugins = *process.plugins,
+                                          .journal = *process.journal,
+                                          .outbox = *process.outbox,
+                                          .strand = Strand::Make(process.executor),
+                                          .lane = Strand::Make(process.executor),
+                                          .looked = nullptr,
+                                          .welcomed = nullptr,
+                                          .tick = nullptr});
   process.session->Start();
   process.executor.RunReady();
   return absl::OkStatus();

@@ -58,27 +58,26 @@ v1::Policy EstatePolicy() {
 absl::Status MortalController::Boot() {
   process_ = std::make_unique<Process>();
   Process& process = *process_;
-  KM_ASSIGN_OR_RETURN(auto store, controller::OpenSqliteStore(
-                                      absl::StrCat(data_dir_, "/controller.db")));
-  process.store =
-      std::make_unique<MortalStore>(std::move(store), process.life, process.executor);
+  KM_ASSIGN_OR_RETURN(auto store,
+                      controller::OpenSqliteStore(absl::StrCat(data_dir_, "/controller.db")));
+  process.store = std::make_unique<MortalStore>(std::move(store), process.life, process.executor);
   KM_ASSIGN_OR_RETURN(process.audit, controller::AuditLog::Open(*process.store, clock_));
   KM_ASSIGN_OR_RETURN(process.fleet,
                       controller::Fleet::Open(*process.store, clock_, {}, EstatePolicy()));
-  KM_ASSIGN_OR_RETURN(
-      process.manager,
-      controller::RemediationManager::Open(
-          {.fleet = *process.fleet,
-           .store = *process.store,
-           .executor = process.executor,
-           .clock = clock_,
-           .random = random_,
-           .audit =
-               [&audit = *process.audit](const controller::AuditRecord& record) {
-                 return audit.Append(record.actor, record.act, record.object, record.detail);
-               },
-           .treatments = kms::TreatmentRows(),
-           .policy = [] { return EstatePolicy(); }}));
+  KM_ASSIGN_OR_RETURN(process.manager,
+                      controller::RemediationManager::Open(
+                          {.fleet = *process.fleet,
+                           .store = *process.store,
+                           .executor = process.executor,
+                           .clock = clock_,
+                           .random = random_,
+                           .audit =
+                               [&audit = *process.audit](const controller::AuditRecord& record) {
+                                 return audit.Append(record.actor, record.act, record.object,
+                                                     record.detail);
+                               },
+                           .treatments = kms::TreatmentRows(),
+                           .policy = [] { return EstatePolicy(); }}));
   return absl::OkStatus();
 }
 

@@ -32,7 +32,9 @@ std::vector<std::string> Sent(const Controller& controller) {
 
 void ExpectNothingKept(Controller& controller) {
   for (int table = 0; table <= static_cast<int>(Table::kSecrets); ++table) {
-    for (const Row& row : *controller.store.Scan(static_cast<Table>(table), "", "", SIZE_MAX)) {
+    const auto rows = controller.store.Scan(static_cast<Table>(table), "", "", SIZE_MAX);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    for (const Row& row : *rows) {
       EXPECT_THAT(row.key + row.value, Not(HasSubstr("DDDDD"))) << "table " << table;
     }
   }

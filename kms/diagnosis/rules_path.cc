@@ -66,10 +66,8 @@ FindingBuilder& TreatByDiscovery(const Facts& facts, FindingBuilder& builder) {
 FindingBuilder& TreatByActivation(const Facts& facts, FindingBuilder& builder) {
   const v1::KmsClientSection& client = *facts.machine.client;
   const v1::ActivationAttempt* by = LastSuccess(client);
-  const google::protobuf::Timestamp* at = client.has_last_activation_at()
-                                              ? &client.last_activation_at()
-                                          : by != nullptr && by->has_at() ? &by->at()
-                                                                          : nullptr;
+  const google::protobuf::Timestamp* at = by != nullptr && by->has_at() ? &by->at() : nullptr;
+  if (client.has_last_activation_at()) at = &client.last_activation_at();
   if (!facts.licensed() || at == nullptr) return builder.Treat("activate");
   return builder.Treat("activate", {{"after", absl::FormatTime(absl::RFC3339_sec,
                                                                absl::FromUnixSeconds(at->seconds()),
