@@ -280,8 +280,7 @@ TEST_F(HostKeyDaemonsTest, AHostIsGivenTheKeyThatAnAdminStored) {
   // HOST_REQUESTS_FAILING stays until those whom the old key turned away have asked again.
   EXPECT_TRUE(Eventually([&] {
     return !Codes().contains("HOST_KEY_MISMATCH") && !Codes().contains("CLIENT_HOST_KEY_MISMATCH");
-  }))
-      << workspace_.Keymedic({"findings", "list"}).out;
+  })) << workspace_.Keymedic({"findings", "list"}).out;
 
   const Output audit = workspace_.Keymedic({"audit", "list"});
   EXPECT_THAT(audit.out, HasSubstr("host_key.set"));
