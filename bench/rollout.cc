@@ -9,22 +9,16 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "bench/figure.h"
+#include "bench/office.h"
 #include "bench/stage.h"
 
 namespace keymedic::bench {
 namespace {
 
 constexpr char kFinding[] = "CLIENT_CACHING_OFF";
-constexpr char kEstate[] = R"(
-name: "rollout"
-sites { name: "office" dns_domain: "office.example" }
-kms_hosts {
-  name: "kms-1" site: "office" edition_id: "ServerStandard" build: 20348
-  csvlk_family: "Windows Server 2022"
-}
-client_groups { prefix: "pc" count: $0 site: "office" edition_id: "Enterprise" build: 22631 }
-faults { fault: "client_caching_off" machines: "pc-*" count: $0 since_days: 10 }
-)";
+// Of all clients, which are `$0`.
+constexpr char kFaults[] =
+    "faults { fault: 'client_caching_off' machines: 'pc-*' count: $0 since_days: 10 }\n";
 // A machine answers its CHECK; then it answers its APPLY, and sends what it looks like afterwards.
 // Acknowledgements of results, which the floor has not, are not counted.
 constexpr double kExchangesOfPlan = 1, kExchangesOfRun = 2;
@@ -99,8 +93,9 @@ absl::Status BenchRollout(const std::string& build, size_t agents) {
   KM_RETURN_IF_ERROR(stage.Start(0));
   KM_ASSIGN_OR_RETURN(const std::string token, stage.Token(agents));
   KM_RETURN_IF_ERROR(WriteFileAtomically(stage.directory + "/token", token));
-  KM_RETURN_IF_ERROR(WriteFileAtomically(stage.directory + "/estate.textproto",
-                                         absl::Substitute(kEstate, agents)));
+  KM_RETURN_IF_ERROR(
+      WriteFileAtomically(stage.directory + "/estate.textproto",
+                          absl::StrCat(OfficeEstate(agents), absl::Substitute(kFaults, agents))));
   const auto lab = stage.Launch(
       {stage.bin() + "keymedic", "lab", "serve", stage.directory + "/estate.textproto",
        "--controller", stage.controller_address, "--token-file", stage.directory + "/token",

@@ -192,6 +192,7 @@ absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std:
   v1::GetRemediationRequest request;
   request.set_name(name);
   ProgressLine shown(std::cerr, isatty(STDERR_FILENO) != 0);
+  const bool color = WantsColor(STDERR_FILENO);
   RemediationProgressView view;
   absl::Time last_word = absl::Now();
   while (true) {
@@ -201,7 +202,7 @@ absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std:
     while (stream->Read(&progress)) {
       last_word = absl::Now();
       view.Add(progress, last_word);
-      shown.Update(shown.rewrites() ? view.Block(WantsColor(STDERR_FILENO)) : view.Line());
+      shown.Update(shown.rewrites() ? view.Block(color) : view.Line());
     }
     const grpc::Status status = stream->Finish();
     auto now = Call(session, session.remediation, &v1::RemediationService::Stub::GetRemediation,

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/product_key.h"
 #include "base/status_macros.h"
+#include "controller/store/page.h"
 
 namespace keymedic::controller {
 namespace {
@@ -86,8 +87,7 @@ absl::Status AuditLog::Append(absl::string_view actor, absl::string_view act,
 
 absl::StatusOr<v1::ListAuditEntriesResponse> AuditLog::List(
     const v1::ListAuditEntriesRequest& request) {
-  const size_t page_size =
-      request.page_size() <= 0 ? 100 : std::min<size_t>(request.page_size(), 1000);
+  const size_t page_size = PageSize(request.page_size());
   uint64_t before = 0;  // entries with a lower sequence are wanted
   if (request.page_token().empty()) {
     std::lock_guard lock(mutex_);

@@ -177,9 +177,12 @@ absl::StatusOr<v1::Remediation> Administrator::StartAndWait(const v1::Remediatio
 absl::StatusOr<Tally> Administrator::Treat(const Ill& ill) {
   give_up_ = estate_.now() + kPatience;
   KM_RETURN_IF_ERROR(FallIll(ill));
-  Effects before, after;
-  for (const std::string& machine : estate_.machines())
-    before[machine] = estate_.EffectsOn(machine);
+  const auto effects = [this] {
+    Effects all;
+    for (const std::string& machine : estate_.machines()) all[machine] = estate_.EffectsOn(machine);
+    return all;
+  };
+  Effects before = effects();
   const uint64_t crashes = estate_.crashes(), commands = estate_.commands();
   estate_.Tempt();
 
@@ -198,7 +201,7 @@ absl::StatusOr<Tally> Administrator::Treat(const Ill& ill) {
     KM_RETURN_IF_ERROR(rest.status());
     KM_ASSIGN_OR_RETURN(treated, StartAndWait(*rest));
   }
-  for (const std::string& machine : estate_.machines()) after[machine] = estate_.EffectsOn(machine);
+  Effects after = effects();
   Tally tally = Count(ill, before, after);
   tally.crashes = estate_.crashes() - crashes;
   tally.commands = estate_.commands() - commands;

@@ -7,22 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "bench/office.h"
 #include "lab/estate.h"
 
 namespace keymedic::bench {
 namespace {
 
-constexpr int kClients = 3;  // with an agent
-// The others are there so that the pool is large enough.
-constexpr char kLabEstate[] = R"(
-name: "crash"
-sites { name: "office" dns_domain: "office.example" }
-kms_hosts {
-  name: "kms-1" site: "office" edition_id: "ServerStandard" build: 20348
-  csvlk_family: "Windows Server 2022"
-}
-client_groups { prefix: "pc" count: 30 site: "office" edition_id: "Enterprise" build: 22631 }
-)";
+constexpr int kClients = 3;   // with an agent
+constexpr size_t kPool = 30;  // the others are there so that it is large enough
 
 }  // namespace
 
@@ -41,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Estate>> Estate::Make(std::string dir, uint64_t s
 }
 
 absl::Status Estate::Begin() {
-  KM_ASSIGN_OR_RETURN(const lab::v1::Estate parsed, lab::ParseEstate(kLabEstate, "crash"));
+  KM_ASSIGN_OR_RETURN(const lab::v1::Estate parsed, lab::ParseEstate(OfficeEstate(kPool), "crash"));
   KM_ASSIGN_OR_RETURN(world_, lab::World::Make(parsed, clock_));
   static std::atomic<int> labs = 0;
   const std::string lab_name = absl::StrCat("crash-", labs++);

@@ -45,6 +45,7 @@ class CheckRun {
 
   bool done() const { return waiting_.empty() && next_ == Count(); }
   absl::Time NextDeadline() const;
+  const v1::Remediation& remediation() const { return draft_.remediation; }
   const std::string& id() const { return draft_.remediation.id(); }
   // Once done.
   Draft Finish() && { return std::move(draft_); }

@@ -86,24 +86,26 @@ absl::Status RemediationManager::Load() {
 
 void RemediationManager::OnResult(const std::string& machine_id, const v1::CommandResult& result,
                                   std::function<void()> durable) {
-  lane_->Post([this, result, durable = std::move(durable)]() mutable {
-    HandleResult(result, std::move(durable));
+  lane_->Post([this, machine_id, result, durable = std::move(durable)]() mutable {
+    HandleResult(machine_id, result, std::move(durable));
   });
 }
 
-void RemediationManager::HandleResult(const v1::CommandResult& result,
+void RemediationManager::HandleResult(const std::string& machine_id,
+                                      const v1::CommandResult& result,
                                       std::function<void()> durable) {
   const std::optional<CommandId> id = CommandId::Parse(result.command_id());
   if (!id) return durable();  // nobody waits for it: the agent may forget it
   if (id->phase == Phase::kCheck) {
     durable();
     const auto job = planning_.find(id->remediation);
-    if (job == planning_.end()) return;
+    if (job == planning_.end() || !id->IsFor(job->second.run.remediation(), machine_id)) return;
     SendChecks(id->remediation, job->second.run.Result(result, deps_.clock.Now()));
     return;
   }
   const auto rollout = running_.find(id->remediation);
   if (rollout != running_.end()) {
+    if (!id->IsFor(rollout->second->remediation(), machine_id)) return durable();
     Rollout::Effects effects = rollout->second->Result(result, deps_.clock.Now());
     if (effects.targets.empty()) return durable();
     return Carry(id->remediation, std::move(effects), {}, [durable](absl::Status status) {
@@ -113,23 +115,26 @@ void RemediationManager::HandleResult(const v1::CommandResult& result,
   const auto header = headers_.find(id->remediation);
   if (header == headers_.end()) return durable();
   // One that stands still will ask again once the store takes writes.
-  if (IsEnded(header->second)) HandleLate(id->remediation, result, std::move(durable));
+  if (IsEnded(header->second)) HandleLate(*id, machine_id, result, std::move(durable));
 }
 
 // The whole remediation has ended. What its row does not know yet is kept all the same.
-void RemediationManager::HandleLate(const std::string& id, const v1::CommandResult& result,
+void RemediationManager::HandleLate(const CommandId& id, const std::string& machine_id,
+                                    const v1::CommandResult& result,
                                     std::function<void()> durable) {
-  absl::StatusOr<v1::Remediation> remediation = LoadRemediation(deps_.store, id);
+  absl::StatusOr<v1::Remediation> remediation = LoadRemediation(deps_.store, id.remediation);
   if (!remediation.ok()) return;  // the agent will tell it again
+  if (!id.IsFor(*remediation, machine_id)) return durable();
   auto rollout = std::make_unique<Rollout>(*std::move(remediation));
   Rollout::Effects effects = rollout->Result(result, deps_.clock.Now());
   if (effects.audit.empty()) return durable();
   // Among the running ones until it is durable, so that a repeated result finds it there.
-  running_[id] = std::move(rollout);
-  Carry(id, std::move(effects), {}, [this, id, durable](absl::Status status) {
-    running_.erase(id);
-    if (status.ok()) durable();
-  });
+  running_[id.remediation] = std::move(rollout);
+  Carry(id.remediation, std::move(effects), {},
+        [this, id = id.remediation, durable](absl::Status status) {
+          running_.erase(id);
+          if (status.ok()) durable();
+        });
 }
 
 void RemediationManager::OnCollected(const std::string& machine_id, const std::string& collect_id) {

@@ -39,6 +39,7 @@
 #include "controller/remediation/check_run.h"
 #include "controller/remediation/lane.h"
 #include "controller/remediation/rollout.h"
+#include "controller/remediation/states.h"
 #include "controller/remediation/tried.h"
 #include "controller/store/store.h"
 #include "keymedic/v1/policy_service.pb.h"
@@ -167,9 +168,10 @@ class RemediationManager final : public FleetListener {
   void ReadAgain(const std::string& id);
   bool IsWatched(const std::string& id) const;
   void Publish(const std::string& id, const v1::RemediationProgress& progress, bool last);
-  void HandleResult(const v1::CommandResult& result, std::function<void()> durable);
-  void HandleLate(const std::string& id, const v1::CommandResult& result,
-                  std::function<void()> durable);
+  void HandleResult(const std::string& machine_id, const v1::CommandResult& result,
+                    std::function<void()> durable);
+  void HandleLate(const CommandId& id, const std::string& machine_id,
+                  const v1::CommandResult& result, std::function<void()> durable);
   void ArmTimer();
   void OnTimer();
 

@@ -17,6 +17,7 @@
 #include "controller/remediation/planner.h"
 #include "controller/remediation/states.h"
 #include "controller/remediation/stored.h"
+#include "controller/store/page.h"
 
 namespace keymedic::controller {
 namespace {
@@ -397,7 +398,7 @@ absl::StatusOr<v1::ListRemediationsResponse> RemediationManager::ReadPage(
           absl::StrCat("page_token '", request.page_token(), "' is not one that was given out"));
     }
   }
-  const size_t size = request.page_size() <= 0 ? 100 : std::min(request.page_size(), 1000);
+  const size_t size = PageSize(request.page_size());
   v1::ListRemediationsResponse response;
   for (; next < newest_first.size() && response.remediations_size() < static_cast<int>(size);
        ++next) {

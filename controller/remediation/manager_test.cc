@@ -160,13 +160,19 @@ TEST(ManagerTest, FailuresUseUpTheBudgetAndStop) {
   EXPECT_EQ(Totals(end), (Totalled{{"succeeded", 1}, {"failed", 3}, {"cancelled", 6}}));
 }
 
+// The only machine, "c1", is sent its command and says nothing until its deadline is over.
+v1::Remediation TreatASilentMachine(Controller& controller) {
+  controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  v1::Remediation plan = *controller.Plan("all");
+  controller.Start(plan);
+  controller.executor.RunReady();
+  controller.executor.Advance(absl::Minutes(6));
+  return plan;
+}
+
 TEST(ManagerTest, ASilentMachineEndsAsUnknownByItsDeadline) {
   Controller controller;
-  controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
-  const v1::Remediation plan = *controller.Plan("all");
-  controller.Start(plan);
-  controller.executor.RunReady();  // sent, and never answered
-  controller.executor.Advance(absl::Minutes(6));
+  const v1::Remediation plan = TreatASilentMachine(controller);
   EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"unknown", 1}}));
 }
 
@@ -191,14 +197,40 @@ TEST(ManagerTest, AMachineThatIsSilentAtCheckEndsThePlanByItsDeadline) {
   EXPECT_EQ(controller.Get(plan->name()).plan_hash(), plan->plan_hash());
 }
 
+TEST(ManagerTest, AMachineAnswersForItselfOnly) {
+  Controller controller;
+  controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+  v1::PlanRemediationRequest request;
+  request.set_selector("all");
+  absl::StatusOr<v1::Remediation> plan = absl::UnknownError("not answered");
+  controller.manager().Plan(request, kAdmin, [&](auto answer) { plan = std::move(answer); });
+  controller.executor.RunReady();
+  int acknowledged = 0;
+  const auto say = [&](const std::string& id, v1::Outcome outcome) {
+    v1::CommandResult result;
+    result.set_command_id(id);
+    result.set_outcome(outcome);
+    controller.manager().OnResult("another", result, [&] { ++acknowledged; });
+    controller.executor.RunReady();
+  };
+  ASSERT_EQ(controller.fleet.commands.size(), 1u);
+  say(controller.fleet.commands[0].id(), v1::OUTCOME_NO_CHANGE);
+  EXPECT_FALSE(plan.ok()) << "it still waits for c1";
+  controller.RunAll();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  controller.Start(*plan);
+  controller.executor.RunReady();
+  say(plan->id() + "/0/0/apply1", v1::OUTCOME_FAILED);
+  EXPECT_EQ(Totals(controller.Get(plan->name())), (Totalled{{"sent", 1}}));
+  controller.RunAll();
+  EXPECT_EQ(Totals(controller.Get(plan->name())), (Totalled{{"succeeded", 1}}));
+  EXPECT_EQ(acknowledged, 2) << "the other one does not say it again and again";
+}
+
 TEST(ManagerTest, ALateAnswerIsKeptAlsoAfterTheEnd) {
   Controller controller;
-  SimulatedFleet::Machine& machine =
-      controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
-  const v1::Remediation plan = *controller.Plan("all");
-  controller.Start(plan);
-  controller.executor.RunReady();
-  controller.executor.Advance(absl::Minutes(6));
+  const v1::Remediation plan = TreatASilentMachine(controller);
+  SimulatedFleet::Machine& machine = controller.fleet.at("c1");
   controller.Restart();  // it has ended, and only the store knows of it
   controller.audit.clear();
   v1::Command lost;
@@ -210,6 +242,7 @@ TEST(ManagerTest, ALateAnswerIsKeptAlsoAfterTheEnd) {
   ASSERT_EQ(machine.unacknowledged.size(), 1u);
   int acknowledged = 0;
   const v1::CommandResult result = machine.unacknowledged.begin()->second;
+  controller.manager().OnResult("another", result, [] {});
   controller.manager().OnResult("c1", result, [&] { ++acknowledged; });  // at the same time
   controller.RunAll();
   controller.Restart();
@@ -227,12 +260,8 @@ TEST(ManagerTest, ALateAnswerIsKeptAlsoAfterTheEnd) {
 
 TEST(ManagerTest, ALateAnswerThatTheStoreRefusesIsNotAcknowledged) {
   Controller controller;
-  SimulatedFleet::Machine& machine =
-      controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
-  const v1::Remediation plan = *controller.Plan("all");
-  controller.Start(plan);
-  controller.executor.RunReady();
-  controller.executor.Advance(absl::Minutes(6));
+  const v1::Remediation plan = TreatASilentMachine(controller);
+  SimulatedFleet::Machine& machine = controller.fleet.at("c1");
   controller.store.refuse = absl::ResourceExhaustedError("disk full");
   controller.RunAll();
   EXPECT_EQ(machine.unacknowledged.size(), 1u);

@@ -233,7 +233,10 @@ class Drafter {
 
   std::string WhyNoSecret(const std::string& machine_id, const std::string& action) const {
     if (view_.secrets == nullptr) return "";
-    const absl::Status status = view_.secrets(machine_id, action);
+    // Looked up once: a host's key is asked for by each of its clients.
+    const auto [known, is_new] = secrets_.try_emplace({machine_id, action});
+    if (is_new) known->second = view_.secrets(machine_id, action);
+    const absl::Status& status = known->second;
     if (status.ok()) return "";
     const std::string& name = machines_.at(machine_id)->display_name;
     if (!absl::IsNotFound(status))
@@ -338,6 +341,8 @@ class Drafter {
   std::vector<bool> selected_;
   std::vector<std::set<std::string>> treated_on_;  // of each finding: where
   std::map<std::string, TargetDraft> targets_;
+  mutable std::map<std::pair<std::string, std::string>, absl::Status>
+      secrets_;  // asked once each, by machine and action
 };
 
 void Drafter::AddActivation(const std::string& machine_id, TargetDraft& target) {
@@ -419,46 +424,6 @@ absl::StatusOr<Draft> Drafter::Build() {
   return std::move(draft_);
 }
 
-// Moves targets that CHECK refused, and those that wait for them, to what cannot be treated.
-void DropRefused(Draft& draft) {
-  v1::Remediation& remediation = draft.remediation;
-  for (const v1::Target& target : remediation.targets()) {
-    const bool only_activates =
-        std::none_of(target.steps().begin(), target.steps().end(), [](const v1::Step& step) {
-          return step.action() != kActivate && step.outcome() != v1::OUTCOME_NO_CHANGE;
-        });
-    if (draft.needs_change.contains(target.machine_id()) && only_activates &&
-        !IsEnd(target.state())) {
-      draft.refused.emplace(target.machine_id(), "follows from a cause that cannot be treated");
-    }
-  }
-  for (bool again = true; again;) {
-    again = false;
-    for (const v1::Target& target : remediation.targets()) {
-      if (draft.refused.contains(target.machine_id()) || IsEnd(target.state())) continue;
-      for (const std::string& first : target.after()) {
-        const auto found = draft.refused.find(first);
-        if (found == draft.refused.end()) continue;
-        draft.refused.emplace(target.machine_id(),
-                              absl::StrCat("waits for another machine: ", found->second));
-        again = true;
-        break;
-      }
-    }
-  }
-  for (const auto& [machine_id, why] : draft.refused) {
-    for (v1::Finding finding : draft.findings[machine_id]) {
-      finding.set_why_untreatable(why);
-      *remediation.add_untreatable() = std::move(finding);
-    }
-  }
-  auto& targets = *remediation.mutable_targets();
-  targets.erase(
-      std::remove_if(targets.begin(), targets.end(),
-                     [&](const v1::Target& t) { return draft.refused.contains(t.machine_id()); }),
-      targets.end());
-}
-
 }  // namespace
 
 absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view,
@@ -470,55 +435,6 @@ absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const
   }
   KM_RETURN_IF_ERROR(selector.CheckLabels(labels));
   return Drafter(request, view, std::move(selector), only).Run();
-}
-
-void FinishPlan(Draft& draft) {
-  DropRefused(draft);
-  auto& targets = *draft.remediation.mutable_targets();
-  // Machines that are away come last, so that no wave waits for them.
-  std::sort(targets.begin(), targets.end(), [](const v1::Target& a, const v1::Target& b) {
-    auto key = [](const v1::Target& t) {
-      const bool away = t.wave() > 0 && t.state() == v1::TARGET_STATE_QUEUED_OFFLINE;
-      return std::tuple(t.wave() > 0, away, t.display_name(), t.machine_id());
-    };
-    return key(a) < key(b);
-  });
-  AssignWaves(draft.remediation);
-  FillTotals(draft.remediation);
-  draft.remediation.set_plan_hash(PlanHash(draft.remediation));
-}
-
-void AssignWaves(v1::Remediation& remediation) {
-  const v1::RolloutPolicy& policy = remediation.policy();
-  uint32_t wave = 1;
-  double size = policy.canary();
-  uint32_t in_wave = 0;
-  for (v1::Target& target : *remediation.mutable_targets()) {
-    if (target.wave() == 0) continue;
-    if (in_wave >= size) {
-      size = wave == 1 ? policy.first_wave() : std::floor(size * policy.growth());
-      ++wave;
-      in_wave = 0;
-    }
-    target.set_wave(wave);
-    ++in_wave;
-  }
-}
-
-std::string PlanHash(const v1::Remediation& remediation) {
-  v1::Remediation plan;
-  *plan.mutable_targets() = remediation.targets();
-  for (v1::Target& target : *plan.mutable_targets()) {
-    target.clear_wave();
-    target.clear_state();
-    target.clear_message();
-    target.clear_display_name();
-    target.clear_site();
-    target.clear_kms_host();
-    target.clear_utc_offset_minutes();
-    target.clear_known_codes();
-  }
-  return Sha256Hex(SerializeDeterministic(plan));
 }
 
 }  // namespace keymedic::controller

@@ -53,8 +53,8 @@ struct Draft {
 
 // `only`: nothing but these machines, by id; null: whatever the selector names.
 // kInvalidArgument: the selector, a label in it that no machine carries, an action's name, the
-// policy. kFailedPrecondition: nothing to
-// treat, or more targets than expected; the message says both numbers.
+// policy. kFailedPrecondition: nothing to treat, or more targets than expected; the message says
+// both numbers.
 absl::StatusOr<Draft> DraftPlan(const v1::PlanRemediationRequest& request, const EstateView& view,
                                 const std::set<std::string>* only = nullptr);
 

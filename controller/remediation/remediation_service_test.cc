@@ -46,6 +46,12 @@ class RemediationServiceTest : public ::testing::Test {
     request.set_selector(selector);
     return stub_->PlanRemediation(&context, request, &plan);
   }
+  std::unique_ptr<grpc::ClientReader<v1::RemediationProgress>> Watch(const v1::Remediation& plan,
+                                                                     grpc::ClientContext& context) {
+    v1::GetRemediationRequest request;
+    request.set_name(plan.name());
+    return stub_->WatchRemediation(&context, request);
+  }
 
   const bool dead_ = false;
   SimulatedFleet fleet_{dead_};
@@ -80,9 +86,7 @@ TEST_F(RemediationServiceTest, AWatchTellsThePresentStateAndEndsWithTheRemediati
   EXPECT_EQ(planned_by_, "spiffe://keymedic/test");
 
   grpc::ClientContext watch_context;
-  v1::GetRemediationRequest watch_request;
-  watch_request.set_name(plan.name());
-  auto stream = stub_->WatchRemediation(&watch_context, watch_request);
+  auto stream = Watch(plan, watch_context);
   v1::RemediationProgress progress;
   ASSERT_TRUE(stream->Read(&progress));
   EXPECT_EQ(progress.state(), v1::REMEDIATION_STATE_PLANNED);
@@ -105,9 +109,7 @@ TEST_F(RemediationServiceTest, AWatcherMayLeave) {
   v1::Remediation plan;
   ASSERT_TRUE(Plan("all", plan).ok());
   grpc::ClientContext context;
-  v1::GetRemediationRequest request;
-  request.set_name(plan.name());
-  auto stream = stub_->WatchRemediation(&context, request);
+  auto stream = Watch(plan, context);
   v1::RemediationProgress progress;
   ASSERT_TRUE(stream->Read(&progress));
   context.TryCancel();
@@ -124,9 +126,7 @@ TEST_F(RemediationServiceTest, AWatcherThatReadsNothingUntilTheEndMissesNoTarget
   v1::Remediation plan;
   ASSERT_TRUE(Plan("all", plan).ok());
   grpc::ClientContext watch_context;
-  v1::GetRemediationRequest named;
-  named.set_name(plan.name());
-  auto stream = stub_->WatchRemediation(&watch_context, named);
+  auto stream = Watch(plan, watch_context);
 
   grpc::ClientContext start_context;
   v1::StartRemediationRequest start;

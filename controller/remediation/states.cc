@@ -96,6 +96,11 @@ std::string CommandId::ToString() const {
                       attempt);
 }
 
+bool CommandId::IsFor(const v1::Remediation& remediation, absl::string_view machine_id) const {
+  return target < static_cast<uint32_t>(remediation.targets_size()) &&
+         remediation.targets(static_cast<int>(target)).machine_id() == machine_id;
+}
+
 std::optional<CommandId> CommandId::Parse(absl::string_view text) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
   CommandId id;

@@ -46,6 +46,8 @@ struct CommandId {
   uint32_t attempt = 1;
 
   std::string ToString() const;
+  // The machine is the one that was asked: another has no say in it.
+  bool IsFor(const v1::Remediation& remediation, absl::string_view machine_id) const;
   static std::optional<CommandId> Parse(absl::string_view text);
 };
 

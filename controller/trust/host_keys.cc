@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/times.h"
+#include "controller/store/page.h"
 #include "keymedic/rows/v1/rows.pb.h"
 
 namespace keymedic::controller {
@@ -119,16 +120,11 @@ absl::StatusOr<v1::HostKey> HostKeys::Remove(absl::string_view machine_id) {
 }
 
 absl::StatusOr<v1::ListHostKeysResponse> HostKeys::List(const v1::ListHostKeysRequest& request) {
-  const size_t page_size =
-      request.page_size() <= 0 ? 100 : std::min<size_t>(request.page_size(), 1000);
-  KM_ASSIGN_OR_RETURN(std::vector<Row> rows,
-                      store_.Scan(Table::kSecrets, kPrefix, request.page_token(), page_size + 1));
+  KM_ASSIGN_OR_RETURN(const Page page, ReadPage(store_, Table::kSecrets, kPrefix,
+                                                request.page_token(), request.page_size()));
   v1::ListHostKeysResponse response;
-  if (rows.size() > page_size) {
-    rows.pop_back();
-    response.set_next_page_token(rows.back().key);
-  }
-  for (const Row& stored : rows) {
+  response.set_next_page_token(page.next_page_token);
+  for (const Row& stored : page.rows) {
     KM_ASSIGN_OR_RETURN(const HostKeyRow row, ParseRow(stored.key, stored.value));
     *response.add_host_keys() = ToHostKey(stored.key, row);
   }

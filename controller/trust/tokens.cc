@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/status_macros.h"
 #include "base/times.h"
+#include "controller/store/page.h"
 #include "controller/trust/identity.h"
 #include "keymedic/rows/v1/rows.pb.h"
 
@@ -126,16 +127,11 @@ absl::StatusOr<v1::CreateTokenResponse> Tokens::Create(const v1::CreateTokenRequ
 }
 
 absl::StatusOr<v1::ListTokensResponse> Tokens::List(const v1::ListTokensRequest& request) {
-  const size_t page_size =
-      request.page_size() <= 0 ? 100 : std::min<size_t>(request.page_size(), 1000);
-  KM_ASSIGN_OR_RETURN(auto rows,
-                      store_.Scan(Table::kTokens, "", request.page_token(), page_size + 1));
+  KM_ASSIGN_OR_RETURN(const Page page, ReadPage(store_, Table::kTokens, "", request.page_token(),
+                                                request.page_size()));
   v1::ListTokensResponse response;
-  if (rows.size() > page_size) {
-    rows.pop_back();
-    response.set_next_page_token(rows.back().key);
-  }
-  for (const Row& stored : rows) {
+  response.set_next_page_token(page.next_page_token);
+  for (const Row& stored : page.rows) {
     TokenRow row;
     if (!row.ParseFromString(stored.value)) {
       return absl::DataLossError(absl::StrCat("token ", stored.key, " is damaged in the store"));
