@@ -5,7 +5,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "kms/tables.h"
 #include "lab/client.h"
 #include "lab/fault_kinds.h"
@@ -166,8 +165,8 @@ Machine& RogueHost(Landscape& landscape, const v1::Fault& fault, const std::stri
   uint64_t hash = 7;
   for (const unsigned char c : name) hash = hash * 131 + c;
   const bool inside = absl::EndsWith(name, absl::StrCat(".", domain));
-  const std::string address = absl::StrFormat(inside ? "10.253.%d.%d" : "203.0.%d.%d",
-                                              inside ? hash % 250 : 113, hash / 250 % 250 + 1);
+  const std::string network = inside ? absl::StrCat("10.253.", hash % 250) : "203.0.113";
+  const std::string address = absl::StrCat(network, ".", hash / 250 % 250 + 1);
   return landscape.AddForeignHost(name, address, kRogueBuilds[hash % 3],
                                   now - absl::Hours(24) * static_cast<int64_t>(hash % 2000));
 }

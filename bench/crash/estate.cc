@@ -204,8 +204,8 @@ bool Estate::Connect() {
 bool Estate::DeliverOne() {
   std::vector<std::function<void()>> ways;
   for (auto& [name, member] : members_) {
-    if (!member.wire->up.empty()) ways.push_back([this, &member] { DeliverUp(member); });
-    if (!member.wire->down.empty()) ways.push_back([this, &member] { DeliverDown(member); });
+    if (!member.wire->up.empty()) ways.push_back([this, to = &member] { DeliverUp(*to); });
+    if (!member.wire->down.empty()) ways.push_back([this, to = &member] { DeliverDown(*to); });
   }
   if (ways.empty()) return false;
   ways[random_.Uint64() % ways.size()]();

@@ -210,7 +210,7 @@ void RemediationManager::Carry(const std::string& id, Rollout::Effects effects,
 }
 
 void RemediationManager::Write(std::vector<AuditRecord> audit, Batch batch, After done) {
-  auto answer = [this, lane = lane_, done = std::move(done)](absl::Status status) {
+  auto answer = [lane = lane_, done = std::move(done)](absl::Status status) {
     lane->Post([done, status] { done(status); });
   };
   writing_->Post([this, audit = std::move(audit), batch = std::move(batch), answer]() mutable {

@@ -107,7 +107,7 @@ std::string ComputerOf(const Record& record) {
 
 class LicenseRecord {
  public:
-  LicenseRecord(const Record& record, Sink& sink) : record_(record), sink_(sink), report_(sink) {}
+  LicenseRecord(const Record& record, Sink& sink) : record_(record), report_(sink) {}
   void Read();
 
  private:
@@ -116,7 +116,6 @@ class LicenseRecord {
   void TakeHostName(Field field, absl::string_view name, absl::string_view port_key);
 
   const Record& record_;
-  Sink& sink_;
   SlmgrReport report_;
 };
 

@@ -152,6 +152,7 @@ MachineResponse Serve(Systems& s, const MachineRequest& request) {
       }
       break;
     }
+    case MachineRequest::kEffects:  // not of a machine: of the lab
     case MachineRequest::CALL_NOT_SET:
       response.set_status(3);
       break;
