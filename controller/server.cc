@@ -20,6 +20,7 @@
 #include "controller/services/admin_services.h"
 #include "controller/services/agent_service.h"
 #include "controller/services/fleet_service.h"
+#include "controller/services/machine_gate.h"
 #include "controller/store/store.h"
 #include "controller/trust/authority.h"
 #include "controller/trust/authorization.h"
@@ -68,11 +69,12 @@ struct Server::Parts {
   Authority authority;
   std::unique_ptr<Store> store;
   std::unique_ptr<AuditLog> audit;
-  std::unique_ptr<RevokedMachines> revoked;
+  std::unique_ptr<Revocations> revocations;
   std::unique_ptr<Tokens> tokens;
   std::unique_ptr<HostKeys> host_keys;
   std::unique_ptr<Fleet> fleet;
   std::unique_ptr<RemediationManager> remediations;
+  std::unique_ptr<MachineGate> gate;
   std::unique_ptr<AgentServiceImpl> agent_service;
   std::unique_ptr<FleetServiceImpl> fleet_service;
   std::unique_ptr<AccessServiceImpl> access_service;
@@ -91,7 +93,7 @@ struct Server::Parts {
 absl::Status Server::Parts::Open() {
   KM_ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(options.data_dir, "/controller.db")));
   KM_ASSIGN_OR_RETURN(audit, AuditLog::Open(*store, deps.clock));
-  KM_ASSIGN_OR_RETURN(revoked, RevokedMachines::Load(*store));
+  KM_ASSIGN_OR_RETURN(revocations, Revocations::Load(*store));
   tokens = std::make_unique<Tokens>(*store, deps.clock, deps.random, authority.ca_sha256());
   host_keys = std::make_unique<HostKeys>(
       *store, deps.clock, deps.random, absl::StrCat(options.data_dir, "/", HostKeys::kDataKeyFile));
@@ -120,11 +122,13 @@ absl::Status Server::Parts::Open() {
 
 absl::Status Server::Parts::Listen() {
   agent_service = std::make_unique<AgentServiceImpl>(
-      AgentServiceDeps{*fleet, authority, *tokens, *revoked, *audit, deps.clock, deps.random,
+      AgentServiceDeps{*fleet, authority, *tokens, *revocations, *audit, deps.clock, deps.random,
                        options.certificate_lifetime});
-  fleet_service = std::make_unique<FleetServiceImpl>(*fleet, deps.clock, deps.executor);
-  access_service = std::make_unique<AccessServiceImpl>(*tokens, *audit);
   host_key_service = std::make_unique<HostKeyServiceImpl>(*host_keys, *fleet, *audit);
+  fleet_service =
+      std::make_unique<FleetServiceImpl>(*fleet, *revocations, deps.clock, deps.executor);
+  gate = std::make_unique<MachineGate>(*fleet, *revocations, *audit, deps.clock);
+  access_service = std::make_unique<AccessServiceImpl>(*tokens, *gate, *audit);
   policy_service = std::make_unique<PolicyServiceImpl>(*store, fleet->diagnosis(), *audit);
   audit_service = std::make_unique<AuditServiceImpl>(*audit);
   remediation_service =
@@ -136,7 +140,7 @@ absl::Status Server::Parts::Listen() {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   Tune(builder);
-  builder.AddListeningPort(options.listen, MakeServerCredentials(authority, *revoked), &port);
+  builder.AddListeningPort(options.listen, MakeServerCredentials(authority, *revocations), &port);
   builder.RegisterService(agent_service.get());
   builder.RegisterService(fleet_service.get());
   builder.RegisterService(access_service.get());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For tests only: the whole controller over real mutual TLS, on a port of its own.
+// For tests: a whole controller over real mutual TLS, on a port of its own, and who calls it.
 #ifndef KEYMEDIC_CONTROLLER_SERVER_TESTING_H_
 #define KEYMEDIC_CONTROLLER_SERVER_TESTING_H_
 
@@ -10,15 +10,16 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/random.h"
 #include "base/x509.h"
 #include "controller/server.h"
 #include "controller/trust/authority.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "keymedic/v1/access_service.grpc.pb.h"
 #include "keymedic/v1/agent_service.grpc.pb.h"
-#include "keymedic/v1/fleet_service.grpc.pb.h"
 
 namespace keymedic::controller {
 
@@ -27,6 +28,15 @@ class Context : public grpc::ClientContext {
  public:
   Context() { set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60)); }
 };
+
+inline google::rpc::ErrorInfo InfoOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (details.ParseFromString(status.error_details()) && details.details_size() > 0) {
+    details.details(0).UnpackTo(&info);
+  }
+  return info;
+}
 
 class ServerTest : public testing::Test {
  protected:
@@ -101,17 +111,6 @@ class ServerTest : public testing::Test {
     own.certificate_pem = response.certificate_pem();
     machine_ = own;
     return Channel(response.ca_pem(), own);
-  }
-
-  std::vector<std::string> CausesSeenBy(Role role) {
-    v1::ListFindingsResponse response;
-    Context context;
-    const grpc::Status status =
-        v1::FleetService::NewStub(As(role))->ListFindings(&context, {}, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    std::vector<std::string> codes;
-    for (const auto& finding : response.findings()) codes.push_back(finding.code());
-    return codes;
   }
 
   SystemClock clock_;

@@ -86,6 +86,19 @@ std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
   return refused;
 }
 
+void EstateDiagnosis::Remove(const std::string& machine_id) {
+  std::lock_guard lock(mutex_);
+  const auto gone = entries_.find(machine_id);
+  if (gone == entries_.end()) return;
+  for (const std::string& id : estate_.Remove(machine_id)) {
+    if (id != machine_id) stale_.insert(&EntryOf(id));
+  }
+  stale_.erase(&*gone);
+  std::erase(in_order_, &*gone);
+  entries_.erase(gone);
+  view_ = nullptr;
+}
+
 void EstateDiagnosis::Load(const std::string& machine_id, const std::string& machine_name,
                            absl::Span<const v1::Section> sections) {
   std::lock_guard lock(mutex_);

@@ -59,6 +59,8 @@ class EstateDiagnosis {
   std::vector<std::string> Apply(const std::string& machine_id, const std::string& machine_name,
                                  absl::Span<const v1::Section* const> sections,
                                  absl::Span<const std::string> removed);
+  // The machine is gone: others may show other findings without it.
+  void Remove(const std::string& machine_id);
   // At start: takes the state and leaves the diagnosis for later.
   void Load(const std::string& machine_id, const std::string& machine_name,
             absl::Span<const v1::Section> sections);
@@ -84,7 +86,7 @@ class EstateDiagnosis {
     absl::Time diagnosed_at = absl::InfinitePast();
     absl::Time first_seen = absl::InfinitePast();  // of what is found when nothing was known before
   };
-  using Entries = absl::node_hash_map<std::string, Entry>;  // by machine id; none goes
+  using Entries = absl::node_hash_map<std::string, Entry>;  // by machine id
 
   // mutex_ is held for all of these.
   Entries::value_type& EntryOf(const std::string& machine_id);

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "controller/fleet/session.h"
 #include "controller/services/errors.h"
 
 namespace keymedic::controller {
@@ -20,10 +19,11 @@ constexpr size_t kMaxQueued = 4096;  // an agent that takes nothing is not waite
 class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>,
                           public AgentLink {
  public:
-  static AgentStream* Start(Fleet& fleet, const std::string& machine_id) {
+  static AgentStream* Start(Fleet& fleet, const std::string& machine_id, Admission admission) {
     auto stream = std::make_shared<AgentStream>();
     AgentStream* raw = stream.get();
-    raw->session_ = std::make_shared<Session>(fleet, fleet.FindOrAdd(machine_id), stream);
+    raw->session_ =
+        std::make_shared<Session>(fleet, fleet.FindOrAdd(machine_id), stream, std::move(admission));
     raw->self_ = std::move(stream);
     raw->StartRead(&raw->incoming_);
     return raw;
@@ -124,8 +124,8 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
 }  // namespace
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* NewAgentStream(
-    Fleet& fleet, const std::string& machine_id) {
-  return AgentStream::Start(fleet, machine_id);
+    Fleet& fleet, const std::string& machine_id, Admission admission) {
+  return AgentStream::Start(fleet, machine_id, std::move(admission));
 }
 
 }  // namespace keymedic::controller

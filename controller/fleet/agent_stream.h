@@ -11,13 +11,14 @@
 #include <string>
 
 #include "controller/fleet/fleet.h"
+#include "controller/fleet/session.h"
 #include "keymedic/v1/agent_service.pb.h"
 
 namespace keymedic::controller {
 
 // `fleet` outlives the stream.
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* NewAgentStream(
-    Fleet& fleet, const std::string& machine_id);
+    Fleet& fleet, const std::string& machine_id, Admission admission);
 
 }  // namespace keymedic::controller
 

@@ -7,9 +7,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/times.h"
+#include "controller/trust/host_keys.h"
 
 namespace keymedic::controller {
 namespace {
@@ -21,10 +23,10 @@ constexpr absl::Duration kLookForSilenceEvery = absl::Seconds(10);
 std::string MachineOf(absl::string_view key) { return std::string(key.substr(0, key.find('\0'))); }
 
 template <typename Visit>
-absl::Status ScanAll(Store& store, Table table, Visit visit) {
+absl::Status ScanAll(Store& store, Table table, const std::string& prefix, Visit visit) {
   std::string after;
   while (true) {
-    KM_ASSIGN_OR_RETURN(std::vector<Row> rows, store.Scan(table, "", after, kChunk));
+    KM_ASSIGN_OR_RETURN(std::vector<Row> rows, store.Scan(table, prefix, after, kChunk));
     for (Row& row : rows) {
       after = row.key;
       KM_RETURN_IF_ERROR(visit(row));
@@ -38,9 +40,9 @@ absl::Status Damaged(absl::string_view what, absl::string_view key) {
       absl::StrCat("the store's row of ", what, " ", key, " is damaged; restore it from a backup"));
 }
 
-absl::Status NoMachine(absl::string_view id_or_name) {
+absl::Status NoSuchMachine(absl::string_view machine_id) {
   return absl::NotFoundError(
-      absl::StrCat("machines/", id_or_name, " does not exist; `keymedic machines list` shows all"));
+      absl::StrCat("machines/", machine_id, " does not exist; `keymedic machines list` shows all"));
 }
 
 std::vector<std::string> RolesOf(const Machine& machine) {
@@ -73,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::Open(Store& store, const Clock& cl
 }
 
 absl::Status Fleet::Load() {
-  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kMachines, [this](const Row& row) -> absl::Status {
+  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kMachines, "", [this](const Row& row) -> absl::Status {
     auto machine = std::make_shared<Machine>(row.key);
     if (!machine->row.ParseFromString(row.value)) return Damaged("machine", row.key);
     machine->last_seen = FromTimestamp(machine->row.last_seen_at());
@@ -93,7 +95,7 @@ absl::Status Fleet::LoadSections() {
     }
     sections.clear();
   };
-  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kSections, [&](const Row& row) -> absl::Status {
+  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kSections, "", [&](const Row& row) -> absl::Status {
     const std::string id = MachineOf(row.key);
     if (machine == nullptr || machine->id != id) {
       flush();
@@ -110,7 +112,7 @@ absl::Status Fleet::LoadSections() {
 }
 
 absl::Status Fleet::LoadNotices() {
-  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kNotices, [this](const Row& row) -> absl::Status {
+  KM_RETURN_IF_ERROR(ScanAll(store_, Table::kNotices, "", [this](const Row& row) -> absl::Status {
     v1::AgentNotice notice;
     if (!notice.ParseFromString(row.value)) return Damaged("notice", MachineOf(row.key));
     FindOrAdd(MachineOf(row.key))->notices[row.key] = std::move(notice);
@@ -199,19 +201,6 @@ v1::ListForecastsResponse Fleet::Forecast(const kms::ForecastOptions& options) {
   return diagnosis_.Forecast(options);
 }
 
-absl::StatusOr<std::string> Fleet::IdOf(const std::string& id_or_name) {
-  if (Find(id_or_name) != nullptr) return id_or_name;
-  std::vector<std::string> named;
-  for (const MachineInfo& info : Machines()) {
-    if (absl::EqualsIgnoreCase(info.display_name, id_or_name)) named.push_back(info.id);
-  }
-  if (named.empty()) return NoMachine(id_or_name);
-  if (named.size() == 1) return named[0];
-  return absl::FailedPreconditionError(absl::StrCat(named.size(), " machines are called ",
-                                                    id_or_name, "; ask by id: machines/", named[0],
-                                                    ", machines/", named[1], "…"));
-}
-
 std::string Fleet::NameOf(const std::string& machine_id) {
   const auto machine = Find(machine_id);
   if (machine == nullptr) return "";
@@ -221,7 +210,7 @@ std::string Fleet::NameOf(const std::string& machine_id) {
 
 absl::StatusOr<v1::Machine> Fleet::DescribeMachine(const std::string& machine_id) {
   const auto machine = Find(machine_id);
-  if (machine == nullptr) return NoMachine(machine_id);
+  if (machine == nullptr) return NoSuchMachine(machine_id);
   v1::Machine described;
   described.set_name(absl::StrCat("machines/", machine_id));
   described.set_id(machine_id);
@@ -260,14 +249,75 @@ absl::StatusOr<std::vector<v1::Section>> Fleet::SectionsOf(const std::string& ma
   return sections;
 }
 
-bool Fleet::SendTo(const std::string& machine_id, v1::ControllerMessage message) {
+absl::StatusOr<std::string> Fleet::ResolveMachine(absl::string_view name) {
+  const std::string id(absl::StripPrefix(name, "machines/"));
+  if (Find(id) != nullptr) return id;
+  std::vector<std::string> named;
+  for (const auto& machine : All()) {
+    std::lock_guard lock(machine->mutex);
+    if (absl::EqualsIgnoreCase(machine->row.display_name(), id)) named.push_back(machine->id);
+  }
+  if (named.empty()) return NoSuchMachine(id);
+  if (named.size() > 1) {
+    std::sort(named.begin(), named.end());
+    return absl::FailedPreconditionError(absl::StrCat(named.size(), " machines are called ", id,
+                                                      "; ask by id: machines/", named[0],
+                                                      ", machines/", named[1], "…"));
+  }
+  return named[0];
+}
+
+void Fleet::Disconnect(const std::string& machine_id, const absl::Status& why) {
+  if (const auto link = LinkOf(machine_id)) link->Close(why);
+}
+
+absl::Status Fleet::Remove(const std::string& machine_id) {
   const auto machine = Find(machine_id);
-  if (machine == nullptr) return false;
-  std::shared_ptr<AgentLink> link;
+  if (machine == nullptr) return NoSuchMachine(machine_id);
   {
     std::lock_guard lock(machine->mutex);
-    link = machine->link;
+    if (machine->link != nullptr) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("machines/", machine_id,
+                       " is connected; remove its agent first, or ban it to keep it out"));
+    }
+    machine->removed = true;
   }
+  if (const absl::Status status = RemoveRows(machine_id); !status.ok()) {
+    std::lock_guard lock(machine->mutex);
+    machine->removed = false;
+    return status;
+  }
+  {
+    std::unique_lock lock(mutex_);
+    machines_.erase(machine_id);
+  }
+  diagnosis_.Remove(machine_id);
+  return absl::OkStatus();
+}
+
+absl::Status Fleet::RemoveRows(const std::string& machine_id) {
+  // What its last stream left with the store is there now.
+  KM_RETURN_IF_ERROR(store_.Commit({}));
+  Batch batch = {{.table = Table::kMachines, .key = machine_id}, HostKeys::Removal(machine_id)};
+  for (const Table table : {Table::kSections, Table::kEvents, Table::kNotices, Table::kTried}) {
+    KM_RETURN_IF_ERROR(ScanAll(store_, table, MachineKey(machine_id, ""), [&](const Row& row) {
+      batch.push_back({.table = table, .key = row.key});
+      return absl::OkStatus();
+    }));
+  }
+  return store_.Commit(std::move(batch));
+}
+
+std::shared_ptr<AgentLink> Fleet::LinkOf(const std::string& machine_id) {
+  const auto machine = Find(machine_id);
+  if (machine == nullptr) return nullptr;
+  std::lock_guard lock(machine->mutex);
+  return machine->link;
+}
+
+bool Fleet::SendTo(const std::string& machine_id, v1::ControllerMessage message) {
+  const auto link = LinkOf(machine_id);
   if (link == nullptr) return false;
   link->Send(std::move(message));
   return true;
@@ -309,10 +359,14 @@ void Fleet::Enrolled(const rows::v1::MachineRow& row) {
   machine->row = row;
 }
 
-void Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
+absl::Status Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
   std::shared_ptr<AgentLink> replaced;
   {
     std::lock_guard lock(machine.mutex);
+    if (machine.removed) {
+      return absl::AbortedError(
+          absl::StrCat("machines/", machine.id, " was removed; connect again"));
+    }
     replaced = std::exchange(machine.link, std::move(link));
     machine.last_seen = clock_.Now();
   }
@@ -323,6 +377,7 @@ void Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
         absl::AbortedError("another stream with this machine's identity took over; does a clone "
                            "use its certificate?"));
   }
+  return absl::OkStatus();
 }
 
 void Fleet::Detach(Machine& machine, const AgentLink* link) {
@@ -338,6 +393,7 @@ void Fleet::Detach(Machine& machine, const AgentLink* link) {
 }
 
 void Fleet::SaveRow(Machine& machine) {
+  if (machine.removed) return;
   *machine.row.mutable_last_seen_at() = ToTimestamp(machine.last_seen);
   store_.CommitAsync(
       {{.table = Table::kMachines, .key = machine.id, .value = machine.row.SerializeAsString()}},
@@ -360,6 +416,7 @@ void Fleet::UpdateAgentFindings(Machine& machine) {
   const v1::Policy policy = diagnosis_.policy();
   // Held to the end, so that what is said last is also what was seen last.
   std::lock_guard lock(machine.mutex);
+  if (machine.removed) return;
   const kms::AgentContact agent = ContactOf(machine);
   std::vector<v1::Finding> findings;
   for (const auto& [key, notice] : machine.notices) {

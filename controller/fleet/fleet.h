@@ -53,14 +53,20 @@ class Fleet final : public FleetPort {
   v1::Summary Summary();
   // What becomes of the estate if nothing changes.
   v1::ListForecastsResponse Forecast(const kms::ForecastOptions& options);
-  // The id of the machine of that id or, in any case, name. kNotFound; kFailedPrecondition: several
-  // have that name.
-  absl::StatusOr<std::string> IdOf(const std::string& id_or_name);
   // What it is called now; "": there is no such machine.
   std::string NameOf(const std::string& machine_id);
   // Without sections. kNotFound.
   absl::StatusOr<v1::Machine> DescribeMachine(const std::string& machine_id);
   absl::StatusOr<std::vector<v1::Section>> SectionsOf(const std::string& machine_id);
+  // The id of the machine that is called "machines/{id}", {id}, or by this display name in any
+  // case. kNotFound; kFailedPrecondition if several are called so.
+  absl::StatusOr<std::string> ResolveMachine(absl::string_view name);
+
+  // Ends the machine's stream, if there is one.
+  void Disconnect(const std::string& machine_id, const absl::Status& why);
+  // Forgets the machine: its row, sections, events, notices, what was tried on it, and its
+  // findings. Its certificates are void already. kNotFound; kFailedPrecondition: it is connected.
+  absl::Status Remove(const std::string& machine_id);
 
   // The row that a machine will have once it is enrolled (again): for the same batch as its token.
   rows::v1::MachineRow EnrollmentRow(const std::string& machine_id, absl::string_view name,
@@ -76,8 +82,9 @@ class Fleet final : public FleetPort {
   const FleetOptions& options() const { return options_; }
   FleetListener* listener() { return listener_; }
   std::shared_ptr<Machine> FindOrAdd(const std::string& machine_id);
-  // This stream is the machine's from now on; another one is closed.
-  void Attach(Machine& machine, std::shared_ptr<AgentLink> link);
+  // This stream is the machine's from now on; another one is closed. kAborted: the machine was
+  // removed meanwhile.
+  absl::Status Attach(Machine& machine, std::shared_ptr<AgentLink> link);
   // Nothing happens if another stream has taken over.
   void Detach(Machine& machine, const AgentLink* link);
   // Machine's mutex held: hands its row to the store.
@@ -94,12 +101,14 @@ class Fleet final : public FleetPort {
         started_at_(clock.Now()) {}
 
   absl::Status Load();
+  absl::Status RemoveRows(const std::string& machine_id);
   absl::Status LoadSections();
   absl::Status LoadNotices();
   std::shared_ptr<Machine> Find(const std::string& machine_id);
   std::vector<std::shared_ptr<Machine>> All();
   kms::AgentContact ContactOf(const Machine& machine) const;
   void LookForSilence();
+  std::shared_ptr<AgentLink> LinkOf(const std::string& machine_id);
   bool SendTo(const std::string& machine_id, v1::ControllerMessage message);
 
   Store& store_;

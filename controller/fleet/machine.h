@@ -28,7 +28,7 @@ class AgentLink {
   virtual void Close(absl::Status status) = 0;
 };
 
-// Never removed while the controller runs, so streams hold on to it without looking it up again.
+// Streams hold on to it without looking it up again.
 struct Machine {
   explicit Machine(std::string machine_id) : id(std::move(machine_id)) {}
 
@@ -47,7 +47,8 @@ struct Machine {
   std::shared_ptr<AgentLink> link;                 // null: not connected
   absl::Time last_seen = absl::InfinitePast();
   uint32_t events_since_prune = 0;
-  bool silent = false;  // AGENT_SILENT is among its findings
+  bool silent = false;   // AGENT_SILENT is among its findings
+  bool removed = false;  // gone for good: nothing of it is written any more
 
   HeldSection* FindSection(const std::string& name) {
     for (HeldSection& section : sections) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "base/times.h"
 #include "controller/trust/identity.h"
 
@@ -32,8 +33,12 @@ std::string EventKey(const std::string& machine_id, const v1::EventRecord& event
 
 }  // namespace
 
-Session::Session(Fleet& fleet, std::shared_ptr<Machine> machine, std::shared_ptr<AgentLink> link)
-    : fleet_(fleet), machine_(std::move(machine)), link_(std::move(link)) {}
+Session::Session(Fleet& fleet, std::shared_ptr<Machine> machine, std::shared_ptr<AgentLink> link,
+                 Admission admission)
+    : fleet_(fleet),
+      machine_(std::move(machine)),
+      link_(std::move(link)),
+      admission_(std::move(admission)) {}
 
 void Session::OnMessage(v1::AgentMessage& message) {
   if (failed_) return;
@@ -65,7 +70,11 @@ void Session::OnClosed() {
 
 void Session::OnHello(const v1::Hello& hello) {
   if (greeted_) return Ignore("a second Hello");
-  greeted_ = true;
+  if (const absl::Status status = ComeIn(); !status.ok()) {
+    failed_ = true;
+    link_->Close(status);
+    return;
+  }
   {
     std::lock_guard lock(machine_->mutex);
     rows::v1::MachineRow& row = machine_->row;
@@ -75,11 +84,19 @@ void Session::OnHello(const v1::Hello& hello) {
     machine_->last_seen = fleet_.clock().Now();
     fleet_.SaveRow(*machine_);
   }
-  fleet_.Attach(*machine_, link_);
   Greet(hello);
   RemoveUnlisted(hello);
   log::Debug("AGENT_CONNECTED", "machine {} connected", machine_->id);
   if (FleetListener* listener = fleet_.listener()) listener->OnConnected(machine_->id);
+}
+
+absl::Status Session::ComeIn() {
+  const auto admitted = [this] { return admission_ ? admission_() : absl::OkStatus(); };
+  KM_RETURN_IF_ERROR(admitted());
+  KM_RETURN_IF_ERROR(fleet_.Attach(*machine_, link_));
+  greeted_ = true;
+  // Once more, now that who bans it finds this stream to end.
+  return admitted();
 }
 
 void Session::Greet(const v1::Hello& hello) {

@@ -19,26 +19,34 @@
 #define KEYMEDIC_CONTROLLER_FLEET_SESSION_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "controller/fleet/fleet.h"
 #include "controller/fleet/machine.h"
 
 namespace keymedic::controller {
 
+// Whether the machine may still come in.
+using Admission = std::function<absl::Status()>;
+
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // `fleet` outlives the session.
-  Session(Fleet& fleet, std::shared_ptr<Machine> machine, std::shared_ptr<AgentLink> link);
+  // `fleet` outlives the session. `admission` is asked at Hello: between the call and its Hello the
+  // machine may have been banned or reset. None: it may.
+  Session(Fleet& fleet, std::shared_ptr<Machine> machine, std::shared_ptr<AgentLink> link,
+          Admission admission = nullptr);
 
   void OnMessage(v1::AgentMessage& message);  // may take parts of it
   void OnClosed();
 
  private:
   void OnHello(const v1::Hello& hello);
+  absl::Status ComeIn();
   void Greet(const v1::Hello& hello);
   void OnSections(v1::SectionUpdate& update);
   void OnEvents(v1::EventBatch& events);
@@ -57,6 +65,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Fleet& fleet_;
   const std::shared_ptr<Machine> machine_;
   const std::shared_ptr<AgentLink> link_;
+  const Admission admission_;
   bool greeted_ = false;
   uint64_t ignored_ = 0;
   std::atomic<bool> failed_ = false;

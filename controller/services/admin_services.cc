@@ -64,7 +64,7 @@ grpc::Status HostKeyServiceImpl::SetHostKey(grpc::ServerContext* context,
           absl::StrCat("the key ending in ", key.partial(),
                        " is a client setup key: a KMS host needs its own (CSVLK)"));
     }
-    KM_ASSIGN_OR_RETURN(const std::string machine_id, fleet_.IdOf(request->host()));
+    KM_ASSIGN_OR_RETURN(const std::string machine_id, fleet_.ResolveMachine(request->host()));
     KM_ASSIGN_OR_RETURN(v1::HostKey stored, keys_.Set(machine_id, key, caller));
     stored.set_host(fleet_.NameOf(machine_id));
     KM_RETURN_IF_ERROR(audit_.Append(
@@ -79,7 +79,7 @@ grpc::Status HostKeyServiceImpl::RemoveHostKey(grpc::ServerContext* context,
                                                const v1::RemoveHostKeyRequest* request,
                                                v1::HostKey* response) {
   const auto remove = [&]() -> absl::StatusOr<v1::HostKey> {
-    KM_ASSIGN_OR_RETURN(const std::string machine_id, fleet_.IdOf(request->host()));
+    KM_ASSIGN_OR_RETURN(const std::string machine_id, fleet_.ResolveMachine(request->host()));
     KM_ASSIGN_OR_RETURN(v1::HostKey removed, keys_.Remove(machine_id));
     removed.set_host(fleet_.NameOf(machine_id));
     KM_RETURN_IF_ERROR(audit_.Append(
@@ -101,6 +101,30 @@ grpc::Status HostKeyServiceImpl::ListHostKeys(grpc::ServerContext* context,
     return listed;
   };
   return Answer(list(), response);
+}
+
+grpc::Status AccessServiceImpl::BanMachine(grpc::ServerContext* context,
+                                           const v1::BanMachineRequest* request,
+                                           v1::MachineAccess* response) {
+  return Answer(gate_.Ban(CallerUri(*context), request->name(), request->reason()), response);
+}
+
+grpc::Status AccessServiceImpl::UnbanMachine(grpc::ServerContext* context,
+                                             const v1::UnbanMachineRequest* request,
+                                             v1::MachineAccess* response) {
+  return Answer(gate_.Unban(CallerUri(*context), request->name(), request->reason()), response);
+}
+
+grpc::Status AccessServiceImpl::ResetMachine(grpc::ServerContext* context,
+                                             const v1::ResetMachineRequest* request,
+                                             v1::MachineAccess* response) {
+  return Answer(gate_.Reset(CallerUri(*context), request->name(), request->reason()), response);
+}
+
+grpc::Status AccessServiceImpl::RemoveMachine(grpc::ServerContext* context,
+                                              const v1::RemoveMachineRequest* request,
+                                              v1::MachineAccess* response) {
+  return Answer(gate_.Remove(CallerUri(*context), request->name(), request->reason()), response);
 }
 
 grpc::Status PolicyServiceImpl::GetPolicy(grpc::ServerContext* context,

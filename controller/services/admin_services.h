@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AccessService, HostKeyService, PolicyService and AuditService: thin fronts of trust/, policy.h
+// AccessService, HostKeyService, PolicyService and AuditService: thin fronts of trust/,
+// machine_gate.h, policy.h
 // and audit.h. Every change is in the audit log before it is answered.
 #ifndef KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
 #define KEYMEDIC_CONTROLLER_SERVICES_ADMIN_SERVICES_H_
@@ -12,6 +13,7 @@
 #include "controller/fleet/fleet.h"
 #include "controller/policy.h"
 #include "controller/trust/host_keys.h"
+#include "controller/services/machine_gate.h"
 #include "controller/trust/tokens.h"
 #include "keymedic/v1/access_service.grpc.pb.h"
 #include "keymedic/v1/audit_service.grpc.pb.h"
@@ -22,16 +24,26 @@ namespace keymedic::controller {
 
 class AccessServiceImpl final : public v1::AccessService::Service {
  public:
-  AccessServiceImpl(Tokens& tokens, AuditLog& audit) : tokens_(tokens), audit_(audit) {}
+  AccessServiceImpl(Tokens& tokens, MachineGate& gate, AuditLog& audit)
+      : tokens_(tokens), gate_(gate), audit_(audit) {}
   grpc::Status CreateToken(grpc::ServerContext* context, const v1::CreateTokenRequest* request,
                            v1::CreateTokenResponse* response) override;
   grpc::Status ListTokens(grpc::ServerContext* context, const v1::ListTokensRequest* request,
                           v1::ListTokensResponse* response) override;
   grpc::Status RevokeToken(grpc::ServerContext* context, const v1::RevokeTokenRequest* request,
                            v1::Token* response) override;
+  grpc::Status BanMachine(grpc::ServerContext* context, const v1::BanMachineRequest* request,
+                          v1::MachineAccess* response) override;
+  grpc::Status UnbanMachine(grpc::ServerContext* context, const v1::UnbanMachineRequest* request,
+                            v1::MachineAccess* response) override;
+  grpc::Status ResetMachine(grpc::ServerContext* context, const v1::ResetMachineRequest* request,
+                            v1::MachineAccess* response) override;
+  grpc::Status RemoveMachine(grpc::ServerContext* context, const v1::RemoveMachineRequest* request,
+                             v1::MachineAccess* response) override;
 
  private:
   Tokens& tokens_;
+  MachineGate& gate_;
   AuditLog& audit_;
 };
 

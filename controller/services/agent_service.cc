@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/services/agent_service.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -55,14 +56,12 @@ absl::StatusOr<v1::EnrollResponse> AgentServiceImpl::DoEnroll(const v1::EnrollRe
   const std::string id = request.machine_id().empty() ? deps_.random.Uuid() : request.machine_id();
   const auto token_labels = deps_.tokens.Check(*token);
   if (!token_labels.ok()) return WithReason(token_labels.status(), "TOKEN_REFUSED");
-  if (deps_.revoked.Contains(id)) {
-    return WithReason(absl::PermissionDeniedError(absl::StrCat(
-                          "machine ", id, " is banned from this estate; an admin can say why")),
-                      "MACHINE_BANNED");
-  }
+  // A certificate of the second of a reset is one of afterwards.
+  const absl::Time now = std::max(deps_.clock.Now(), deps_.revocations.ValidFrom(id));
+  KM_RETURN_IF_ERROR(WithReason(deps_.revocations.Check(id, now), "MACHINE_BANNED"));
   // Before the token is spent: a bad request must not cost a use.
-  auto certificate = deps_.authority.IssueMachine(request.csr_pem(), id, deps_.clock.Now(),
-                                                  deps_.certificate_lifetime);
+  auto certificate =
+      deps_.authority.IssueMachine(request.csr_pem(), id, now, deps_.certificate_lifetime);
   if (!certificate.ok()) return WithReason(certificate.status(), "CSR_REFUSED");
   const std::map<std::string, std::string> labels(request.labels().begin(), request.labels().end());
   const rows::v1::MachineRow row =
@@ -87,16 +86,20 @@ absl::StatusOr<v1::EnrollResponse> AgentServiceImpl::DoEnroll(const v1::EnrollRe
 grpc::Status AgentServiceImpl::RenewCertificate(grpc::ServerContext* context,
                                                 const v1::RenewCertificateRequest* request,
                                                 v1::RenewCertificateResponse* response) {
-  auto renewed = DoRenew(PeerIdentity(*context->auth_context()).name, *request);
+  auto renewed = DoRenew(PeerIdentity(*context->auth_context()), *request);
   if (!renewed.ok()) return ToGrpcStatus(renewed.status());
   *response = *std::move(renewed);
   return grpc::Status::OK;
 }
 
 absl::StatusOr<v1::RenewCertificateResponse> AgentServiceImpl::DoRenew(
-    const std::string& machine_id, const v1::RenewCertificateRequest& request) {
-  auto certificate = deps_.authority.IssueMachine(request.csr_pem(), machine_id, deps_.clock.Now(),
-                                                  deps_.certificate_lifetime);
+    const Identity& machine, const v1::RenewCertificateRequest& request) {
+  const std::string& machine_id = machine.name;
+  // In this order: a reset that comes in between makes the new certificate void as well.
+  const absl::Time now = deps_.clock.Now();
+  KM_RETURN_IF_ERROR(deps_.revocations.Check(machine_id, machine.issued_at));
+  auto certificate =
+      deps_.authority.IssueMachine(request.csr_pem(), machine_id, now, deps_.certificate_lifetime);
   if (!certificate.ok()) return WithReason(certificate.status(), "CSR_REFUSED");
   KM_RETURN_IF_ERROR(deps_.audit.Append(MachineUri(machine_id), "machine.renew",
                                         absl::StrCat("machines/", machine_id), ""));
@@ -108,7 +111,10 @@ absl::StatusOr<v1::RenewCertificateResponse> AgentServiceImpl::DoRenew(
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentServiceImpl::Connect(
     grpc::CallbackServerContext* context) {
-  return NewAgentStream(deps_.fleet, PeerIdentity(*context->auth_context()).name);
+  const Identity machine = PeerIdentity(*context->auth_context());
+  return NewAgentStream(deps_.fleet, machine.name, [&revocations = deps_.revocations, machine] {
+    return revocations.Check(machine.name, machine.issued_at);
+  });
 }
 
 }  // namespace keymedic::controller

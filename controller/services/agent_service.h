@@ -22,7 +22,7 @@ struct AgentServiceDeps {
   Fleet& fleet;
   const Authority& authority;
   Tokens& tokens;
-  RevokedMachines& revoked;
+  Revocations& revocations;
   AuditLog& audit;
   const Clock& clock;
   Random& random;
@@ -44,7 +44,7 @@ class AgentServiceImpl final
 
  private:
   absl::StatusOr<v1::EnrollResponse> DoEnroll(const v1::EnrollRequest& request);
-  absl::StatusOr<v1::RenewCertificateResponse> DoRenew(const std::string& machine_id,
+  absl::StatusOr<v1::RenewCertificateResponse> DoRenew(const Identity& machine,
                                                        const v1::RenewCertificateRequest& request);
   AgentServiceDeps deps_;
 };

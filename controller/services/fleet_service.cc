@@ -10,7 +10,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "controller/selector.h"
 #include "controller/services/errors.h"
@@ -120,13 +119,25 @@ absl::StatusOr<v1::ListMachinesResponse> FleetServiceImpl::DoListMachines(
   }
   const size_t page = PageSize(request.page_size());
   for (; next != machines.end() && response.machines_size() < static_cast<int>(page); ++next) {
-    KM_ASSIGN_OR_RETURN(*response.add_machines(), fleet_.DescribeMachine(next->id));
+    absl::StatusOr<v1::Machine> machine = Describe(next->id);
+    if (absl::IsNotFound(machine.status())) continue;  // removed meanwhile
+    KM_RETURN_IF_ERROR(machine.status());
+    *response.add_machines() = *std::move(machine);
   }
   if (next != machines.end()) {
     response.set_next_page_token(
         absl::StrCat(std::prev(next)->display_name, "\n", std::prev(next)->id));
   }
   return response;
+}
+
+absl::StatusOr<v1::Machine> FleetServiceImpl::Describe(const std::string& machine_id) {
+  KM_ASSIGN_OR_RETURN(v1::Machine machine, fleet_.DescribeMachine(machine_id));
+  if (auto reason = revocations_.BanReason(machine_id)) {
+    machine.set_banned(true);
+    machine.set_ban_reason(*std::move(reason));
+  }
+  return machine;
 }
 
 grpc::Status FleetServiceImpl::GetMachine(grpc::ServerContext* context,
@@ -136,9 +147,8 @@ grpc::Status FleetServiceImpl::GetMachine(grpc::ServerContext* context,
 }
 
 absl::StatusOr<v1::Machine> FleetServiceImpl::DoGetMachine(const v1::GetMachineRequest& request) {
-  KM_ASSIGN_OR_RETURN(const std::string id,
-                      fleet_.IdOf(std::string(absl::StripPrefix(request.name(), "machines/"))));
-  KM_ASSIGN_OR_RETURN(v1::Machine machine, fleet_.DescribeMachine(id));
+  KM_ASSIGN_OR_RETURN(const std::string id, fleet_.ResolveMachine(request.name()));
+  KM_ASSIGN_OR_RETURN(v1::Machine machine, Describe(id));
   KM_ASSIGN_OR_RETURN(std::vector<v1::Section> sections, fleet_.SectionsOf(id));
   for (v1::Section& section : sections) *machine.add_sections() = std::move(section);
   return machine;

@@ -12,6 +12,7 @@
 #include "base/executor.h"
 #include "controller/fleet/fleet.h"
 #include "controller/services/summary_watch.h"
+#include "controller/trust/revocations.h"
 #include "keymedic/v1/fleet_service.grpc.pb.h"
 
 namespace keymedic::controller {
@@ -19,8 +20,12 @@ namespace keymedic::controller {
 class FleetServiceImpl final
     : public v1::FleetService::WithCallbackMethod_WatchSummary<v1::FleetService::Service> {
  public:
-  FleetServiceImpl(Fleet& fleet, const Clock& clock, Executor& executor)
-      : fleet_(fleet), clock_(clock), watch_(SummaryWatch::Make(fleet, executor)) {}
+  FleetServiceImpl(Fleet& fleet, const Revocations& revocations, const Clock& clock,
+                   Executor& executor)
+      : fleet_(fleet),
+        revocations_(revocations),
+        clock_(clock),
+        watch_(SummaryWatch::Make(fleet, executor)) {}
   // No watcher is told anything any more; before the fleet goes.
   ~FleetServiceImpl() override { watch_->Stop(); }
 
@@ -49,7 +54,10 @@ class FleetServiceImpl final
       const v1::ListForecastsRequest& request);
   absl::StatusOr<v1::Machine> DoGetMachine(const v1::GetMachineRequest& request);
 
+  absl::StatusOr<v1::Machine> Describe(const std::string& machine_id);
+
   Fleet& fleet_;
+  const Revocations& revocations_;
   const Clock& clock_;
   const std::shared_ptr<SummaryWatch> watch_;
 };

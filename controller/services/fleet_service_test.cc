@@ -28,7 +28,8 @@ class FleetServiceTest : public ::testing::Test {
       : store_(*OpenSqliteStore(":memory:")),
         executor_(MakeThreadPool(1)),
         fleet_(*Fleet::Open(*store_, clock_, {}, {})),
-        service_(*fleet_, clock_, *executor_) {}
+        revocations_(*Revocations::Load(*store_)),
+        service_(*fleet_, *revocations_, clock_, *executor_) {}
 
   // A client that was activated so long ago that it leaves Licensed in `days`.
   void AddLate(const std::string& id, int days, const std::string& site) {
@@ -78,6 +79,7 @@ class FleetServiceTest : public ::testing::Test {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<Revocations> revocations_;
   FleetServiceImpl service_;
 };
 

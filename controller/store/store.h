@@ -35,7 +35,7 @@ enum class Table {
   kTargets,       // remediation id \0 index (10 digits) -> v1::Target
   kAudit,         // sequence (20 digits) -> v1::AuditEntry
   kPolicy,        // "policy" -> v1::Policy
-  kRevoked,       // machine id -> reason
+  kRevoked,       // machine id -> RevocationRow
   kTried,         // machine id \0 finding code \0 action -> TriedRow
   kSecrets,       // "host-keys/" machine id -> HostKeyRow, its key encrypted
 };

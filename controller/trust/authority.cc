@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/status_macros.h"
-#include "base/x509.h"
 
 namespace keymedic::controller {
 namespace {
@@ -21,6 +20,8 @@ std::string Join(const std::string& directory, absl::string_view name) {
 }
 
 }  // namespace
+
+absl::Time IssuedAt(const x509::Info& certificate) { return certificate.not_before + kBackdate; }
 
 absl::Status InitializeAuthority(const std::string& directory,
                                  const std::vector<std::string>& names, absl::Time now) {

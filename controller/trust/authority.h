@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/x509.h"
 #include "controller/trust/identity.h"
 
 namespace keymedic::controller {
@@ -28,6 +29,9 @@ namespace keymedic::controller {
 // `names`: host names and addresses at which agents and operators reach the controller.
 absl::Status InitializeAuthority(const std::string& directory,
                                  const std::vector<std::string>& names, absl::Time now);
+
+// When a certificate of this authority was made.
+absl::Time IssuedAt(const x509::Info& certificate);
 
 struct KeyAndCertificate {
   std::string key_pem;

@@ -4,8 +4,6 @@
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/security/auth_metadata_processor.h>
 
-#include <mutex>
-
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -47,6 +45,10 @@ constexpr MethodRule kRules[] = {
     {"/keymedic.v1.HostKeyService/SetHostKey", Caller::kAdmin},
     {"/keymedic.v1.HostKeyService/RemoveHostKey", Caller::kAdmin},
     {"/keymedic.v1.HostKeyService/ListHostKeys", Caller::kAdmin},
+    {"/keymedic.v1.AccessService/BanMachine", Caller::kAdmin},
+    {"/keymedic.v1.AccessService/UnbanMachine", Caller::kAdmin},
+    {"/keymedic.v1.AccessService/ResetMachine", Caller::kAdmin},
+    {"/keymedic.v1.AccessService/RemoveMachine", Caller::kAdmin},
     {"/keymedic.v1.AuditService/ListAuditEntries", Caller::kViewer},
 
     {"/grpc.health.v1.Health/Check", Caller::kAnyCertificate},
@@ -94,9 +96,16 @@ bool Allows(Caller caller, Role role) {
   return false;
 }
 
+absl::Time PeerIssuedAt(const grpc::AuthContext& context) {
+  const auto pem = context.FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  if (pem.size() != 1) return absl::InfinitePast();
+  const auto info = x509::Inspect(absl::string_view(pem[0].data(), pem[0].size()));
+  return info.ok() ? IssuedAt(*info) : absl::InfinitePast();
+}
+
 class Authorizer final : public grpc::AuthMetadataProcessor {
  public:
-  explicit Authorizer(const RevokedMachines& revoked) : revoked_(revoked) {}
+  explicit Authorizer(const Revocations& revocations) : revocations_(revocations) {}
 
   bool IsBlocking() const override { return false; }
 
@@ -106,49 +115,22 @@ class Authorizer final : public grpc::AuthMetadataProcessor {
     const absl::string_view method =
         path == metadata.end() ? absl::string_view()
                                : absl::string_view(path->second.data(), path->second.size());
-    const absl::Status status = Authorize(method, PeerIdentity(*context), revoked_);
+    const absl::Status status = Authorize(method, PeerIdentity(*context), revocations_);
     // gRPC carries no error details from here, only code and message.
     return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
                         std::string(status.message()));
   }
 
  private:
-  const RevokedMachines& revoked_;
+  const Revocations& revocations_;
 };
 
 }  // namespace
 
 absl::Span<const MethodRule> MethodRules() { return kRules; }
 
-absl::StatusOr<std::unique_ptr<RevokedMachines>> RevokedMachines::Load(Store& store) {
-  auto revoked = std::unique_ptr<RevokedMachines>(new RevokedMachines(store));
-  std::string after;
-  constexpr size_t kChunk = 1000;
-  while (true) {
-    KM_ASSIGN_OR_RETURN(auto rows, store.Scan(Table::kRevoked, "", after, kChunk));
-    for (Row& row : rows) {
-      after = row.key;
-      revoked->ids_.insert(std::move(row.key));
-    }
-    if (rows.size() < kChunk) return revoked;
-  }
-}
-
-bool RevokedMachines::Contains(absl::string_view machine_id) const {
-  std::shared_lock lock(mutex_);
-  return ids_.contains(machine_id);
-}
-
-absl::Status RevokedMachines::Ban(absl::string_view machine_id, absl::string_view reason) {
-  KM_RETURN_IF_ERROR(store_.Commit(
-      {{.table = Table::kRevoked, .key = std::string(machine_id), .value = std::string(reason)}}));
-  std::unique_lock lock(mutex_);
-  ids_.insert(std::string(machine_id));
-  return absl::OkStatus();
-}
-
 absl::Status Authorize(absl::string_view path, const Identity& identity,
-                       const RevokedMachines& revoked) {
+                       const Revocations& revocations) {
   static const auto& rules = *[] {
     auto* map = new absl::flat_hash_map<absl::string_view, Caller>;
     for (const MethodRule& rule : kRules) map->emplace(rule.path, rule.caller);
@@ -170,9 +152,8 @@ absl::Status Authorize(absl::string_view path, const Identity& identity,
     return absl::UnimplementedError(absl::StrCat("this controller has no method ", path,
                                                  "; is the caller newer than the controller?"));
   }
-  if (identity.role == Role::kMachine && revoked.Contains(identity.name)) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "machine ", identity.name, " is banned from this estate; an admin can say why"));
+  if (identity.role == Role::kMachine) {
+    KM_RETURN_IF_ERROR(revocations.Check(identity.name, identity.issued_at));
   }
   if (!Allows(rule->second, identity.role)) {
     return absl::PermissionDeniedError(absl::StrCat(
@@ -185,7 +166,9 @@ absl::Status Authorize(absl::string_view path, const Identity& identity,
 Identity PeerIdentity(const grpc::AuthContext& context) {
   const auto values = context.FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME);
   if (values.size() == 1) {
-    return ParseIdentity(absl::string_view(values[0].data(), values[0].size()));
+    Identity identity = ParseIdentity(absl::string_view(values[0].data(), values[0].size()));
+    if (identity.role == Role::kMachine) identity.issued_at = PeerIssuedAt(context);
+    return identity;
   }
   Identity identity;
   if (context.IsPeerAuthenticated()) identity.uri = "(a certificate without a SPIFFE id)";
@@ -193,13 +176,13 @@ Identity PeerIdentity(const grpc::AuthContext& context) {
 }
 
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const Authority& authority,
-                                                               const RevokedMachines& revoked) {
+                                                               const Revocations& revocations) {
   grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
   options.pem_root_certs = authority.ca_pem();
   options.pem_key_cert_pairs.push_back(
       {authority.server().key_pem, authority.server().certificate_pem});
   auto credentials = grpc::SslServerCredentials(options);
-  credentials->SetAuthMetadataProcessor(std::make_shared<Authorizer>(revoked));
+  credentials->SetAuthMetadataProcessor(std::make_shared<Authorizer>(revocations));
   return credentials;
 }
 

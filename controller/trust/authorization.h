@@ -3,7 +3,7 @@
 // Who may call what: one table, asked for every call before it reaches a service, also for health
 // checking and reflection. What is not in the table is refused.
 //
-// Threads: Authorizer and RevokedMachines are called from every gRPC thread.
+// Threads: called from every gRPC thread.
 #ifndef KEYMEDIC_CONTROLLER_TRUST_AUTHORIZATION_H_
 #define KEYMEDIC_CONTROLLER_TRUST_AUTHORIZATION_H_
 
@@ -11,17 +11,13 @@
 #include <grpcpp/security/server_credentials.h>
 
 #include <memory>
-#include <shared_mutex>
-#include <string>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "controller/store/store.h"
 #include "controller/trust/authority.h"
 #include "controller/trust/identity.h"
+#include "controller/trust/revocations.h"
 
 namespace keymedic::controller {
 
@@ -41,34 +37,18 @@ struct MethodRule {
 };
 absl::Span<const MethodRule> MethodRules();
 
-// Machines that may not come back: banned, not merely reset. Held in memory, so that a call needs
-// no look at the store.
-class RevokedMachines {
- public:
-  static absl::StatusOr<std::unique_ptr<RevokedMachines>> Load(Store& store);
-  bool Contains(absl::string_view machine_id) const;
-  // Durable when it returns.
-  absl::Status Ban(absl::string_view machine_id, absl::string_view reason);
-
- private:
-  explicit RevokedMachines(Store& store) : store_(store) {}
-  Store& store_;
-  mutable std::shared_mutex mutex_;
-  absl::flat_hash_set<std::string> ids_;  // guarded by mutex_
-};
-
-// kUnauthenticated without a certificate, kPermissionDenied with the wrong one, kUnimplemented for
-// a method that is not known.
+// kUnauthenticated without a certificate or with a void one, kPermissionDenied with the wrong one,
+// kUnimplemented for a method that is not known.
 absl::Status Authorize(absl::string_view path, const Identity& identity,
-                       const RevokedMachines& revoked);
+                       const Revocations& revocations);
 
 // The verified certificate's identity; role kNone if there is none.
 Identity PeerIdentity(const grpc::AuthContext& context);
 
 // Mutual TLS with the authority's certificates: a certificate of another authority fails the
-// handshake, none is good for Enroll alone. `revoked` outlives the server.
+// handshake, none is good for Enroll alone. `revocations` outlives the server.
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const Authority& authority,
-                                                               const RevokedMachines& revoked);
+                                                               const Revocations& revocations);
 
 }  // namespace keymedic::controller
 

@@ -114,9 +114,12 @@ absl::StatusOr<v1::HostKey> HostKeys::Remove(absl::string_view machine_id) {
   absl::StatusOr<HostKeyRow> row = Read(store_, machine_id);
   if (absl::IsDataLoss(row.status())) row = HostKeyRow();  // that is how one gets rid of it
   KM_RETURN_IF_ERROR(row.status());
-  const std::string name = NameOf(machine_id);
-  KM_RETURN_IF_ERROR(store_.Commit({{.table = Table::kSecrets, .key = name}}));
-  return ToHostKey(name, *row);
+  KM_RETURN_IF_ERROR(store_.Commit({Removal(machine_id)}));
+  return ToHostKey(NameOf(machine_id), *row);
+}
+
+Write HostKeys::Removal(absl::string_view machine_id) {
+  return {.table = Table::kSecrets, .key = NameOf(machine_id)};
 }
 
 absl::StatusOr<v1::ListHostKeysResponse> HostKeys::List(const v1::ListHostKeysRequest& request) {

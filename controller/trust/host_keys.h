@@ -39,6 +39,8 @@ class HostKeys {
   absl::StatusOr<v1::HostKey> Set(absl::string_view machine_id, const ProductKey& key,
                                   absl::string_view set_by);
   absl::StatusOr<v1::HostKey> Remove(absl::string_view machine_id);
+  // What else is to be written when the machine itself is removed; whether or not it has a key.
+  static Write Removal(absl::string_view machine_id);
   // Needs no data key.
   absl::StatusOr<v1::ListHostKeysResponse> List(const v1::ListHostKeysRequest& request);
   absl::StatusOr<ProductKey> Find(absl::string_view machine_id);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace keymedic::controller {
 
@@ -19,6 +20,8 @@ struct Identity {
   std::string uri;          // SPIFFE id; empty without a certificate
   Role role = Role::kNone;  // kNone also for an identity that is not of KeyMedic's
   std::string name;         // machine id, or the operator's name
+  // Of the certificate; known of machines only.
+  absl::Time issued_at = absl::InfinitePast();
 };
 
 Identity ParseIdentity(absl::string_view uri);

@@ -167,12 +167,12 @@ TEST(AuthorizationTest, TheTableCoversEveryMethodOfEveryService) {
 class AuthorizeTest : public testing::Test {
  protected:
   AuthorizeTest()
-      : store_(*OpenSqliteStore(":memory:")), revoked_(*RevokedMachines::Load(*store_)) {}
+      : store_(*OpenSqliteStore(":memory:")), revocations_(*Revocations::Load(*store_)) {}
   absl::StatusCode Ask(absl::string_view path, const std::string& uri) {
-    return Authorize(path, ParseIdentity(uri), *revoked_).code();
+    return Authorize(path, ParseIdentity(uri), *revocations_).code();
   }
   std::unique_ptr<Store> store_;
-  std::unique_ptr<RevokedMachines> revoked_;
+  std::unique_ptr<Revocations> revocations_;
 };
 
 TEST_F(AuthorizeTest, LetsEachRoleDoItsPart) {
@@ -194,6 +194,10 @@ TEST_F(AuthorizeTest, LetsEachRoleDoItsPart) {
            {"/keymedic.v1.HostKeyService/SetHostKey", denied, denied, denied, denied, ok},
            {"/keymedic.v1.HostKeyService/RemoveHostKey", denied, denied, denied, denied, ok},
            {"/keymedic.v1.HostKeyService/ListHostKeys", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.AccessService/BanMachine", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.AccessService/UnbanMachine", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.AccessService/ResetMachine", denied, denied, denied, denied, ok},
+           {"/keymedic.v1.AccessService/RemoveMachine", denied, denied, denied, denied, ok},
            {"/grpc.health.v1.Health/Check", ok, ok, ok, ok, ok}}) {
     EXPECT_EQ(Ask(row.path, machine), row.machine) << row.path;
     EXPECT_EQ(Ask(row.path, viewer), row.viewer) << row.path;
@@ -220,13 +224,41 @@ TEST_F(AuthorizeTest, RefusesWhoIsNobodyAndWhatIsNothing) {
 
 TEST_F(AuthorizeTest, ABannedMachineStaysOutAlsoAfterARestart) {
   EXPECT_EQ(Ask("/keymedic.v1.AgentService/Connect", MachineUri("m1")), absl::StatusCode::kOk);
-  ASSERT_TRUE(revoked_->Ban("m1", "stolen").ok());
+  ASSERT_TRUE(revocations_->Ban("m1", "stolen").ok());
   for (int restart = 0; restart < 2; ++restart) {
     EXPECT_EQ(Ask("/keymedic.v1.AgentService/Connect", MachineUri("m1")),
               absl::StatusCode::kPermissionDenied);
     EXPECT_EQ(Ask("/keymedic.v1.AgentService/Connect", MachineUri("m2")), absl::StatusCode::kOk);
-    revoked_ = *RevokedMachines::Load(*store_);
+    revocations_ = *Revocations::Load(*store_);
   }
+  EXPECT_EQ(revocations_->BanReason("m1"), "stolen");
+  ASSERT_TRUE(revocations_->Unban("m1").ok());
+  EXPECT_EQ(Ask("/keymedic.v1.AgentService/Connect", MachineUri("m1")), absl::StatusCode::kOk);
+  EXPECT_EQ(revocations_->Unban("m1").code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(AuthorizeTest, AResetMakesOlderCertificatesVoidAndNoOthers) {
+  const absl::Time now = absl::FromUnixMillis(1'790'000'000'500);
+  const auto with_certificate_of = [&](absl::Time issued_at) {
+    Identity machine = ParseIdentity(MachineUri("m1"));
+    machine.issued_at = issued_at;
+    return Authorize("/keymedic.v1.AgentService/Connect", machine, *revocations_).code();
+  };
+  EXPECT_EQ(with_certificate_of(absl::InfinitePast()), absl::StatusCode::kOk);
+  ASSERT_TRUE(revocations_->VoidCertificates("m1", now).ok());
+  const absl::Time from = revocations_->ValidFrom("m1");
+  for (int restart = 0; restart < 2; ++restart) {
+    EXPECT_EQ(with_certificate_of(absl::InfinitePast()), absl::StatusCode::kUnauthenticated);
+    EXPECT_EQ(with_certificate_of(now), absl::StatusCode::kUnauthenticated);
+    EXPECT_EQ(with_certificate_of(from), absl::StatusCode::kOk);
+    EXPECT_EQ(revocations_->ValidFrom("m2"), absl::InfinitePast());
+    revocations_ = *Revocations::Load(*store_);
+  }
+  ASSERT_TRUE(revocations_->Ban("m1", "").ok());
+  ASSERT_TRUE(revocations_->Unban("m1").ok());
+  EXPECT_EQ(with_certificate_of(now), absl::StatusCode::kUnauthenticated) << "no way around";
+  ASSERT_TRUE(revocations_->VoidCertificates("m1", now - absl::Hours(1)).ok());
+  EXPECT_GT(revocations_->ValidFrom("m1"), from) << "the clock was set back";
 }
 
 class AuthorityTest : public testing::Test {

@@ -290,5 +290,42 @@ TEST_F(HostKeyDaemonsTest, AHostIsGivenTheKeyThatAnAdminStored) {
   EXPECT_EQ(removed.exit_code, 0) << removed.err;
 }
 
+TEST_F(DaemonsTest, AMachineIsResetBannedAndRemovedByCommand) {
+  Enroll("pc-001", controller_.Token(1));
+  agents_["pc-001"] = StartAgent("pc-001");
+  const auto seen = [&] {
+    const Output output = workspace_.Keymedic({"machines", "list"});
+    return output.exit_code == 0 ? output.out : output.err;
+  };
+  const auto connected = [&] { return seen().find("connected") != std::string::npos; };
+  const auto command = [&](const std::string& verb) {
+    return workspace_.Keymedic({"machines", verb, "pc-001", "--reason", "stolen in berlin"});
+  };
+  ASSERT_TRUE(Eventually(connected)) << workspace_.Log("pc-001.log");
+  EXPECT_NE(command("remove").exit_code, 0) << "it is connected";
+
+  ASSERT_EQ(command("ban").exit_code, 0);
+  EXPECT_THAT(seen(), HasSubstr("banned"));
+  EXPECT_THAT(workspace_.Keymedic({"machines", "show", "pc-001"}).out,
+              HasSubstr("stolen in berlin"));
+  EXPECT_TRUE(Eventually(
+      [&] { return workspace_.Log("pc-001.log").find("is banned") != std::string::npos; }));
+  ASSERT_EQ(command("unban").exit_code, 0);
+  EXPECT_TRUE(Eventually(connected)) << "it comes back by itself";
+
+  ASSERT_EQ(command("reset").exit_code, 0);
+  EXPECT_TRUE(Eventually(
+      [&] { return workspace_.Log("pc-001.log").find("was reset") != std::string::npos; }));
+  EXPECT_TRUE(Eventually([&] { return !connected(); }));
+  ASSERT_EQ(command("remove").exit_code, 0);
+  EXPECT_THAT(seen(), Not(HasSubstr("pc-001")));
+  EXPECT_NE(command("remove").exit_code, 0) << "it is not there";
+  const Output audit = workspace_.Keymedic({"audit", "list", "--about", "machine."});
+  for (const char* act :
+       {"machine.ban", "machine.unban", "machine.reset", "machine.remove", "stolen in berlin"}) {
+    EXPECT_THAT(audit.out, HasSubstr(act));
+  }
+}
+
 }  // namespace
 }  // namespace keymedic::testing

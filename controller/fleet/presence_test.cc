@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who comes in, is found, and goes for good.
+#include "controller/fleet/fleet_testing.h"
+
+namespace keymedic::controller {
+namespace {
+
+using testing::Contains;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST_F(FleetTest, AMachineThatIsRemovedLeavesNothing) {
+  Agent one = Connect("m1"), two = Connect("m2");
+  v1::KmsClientSection client;
+  client.set_client_machine_id("0b2a9c1e-1111-4222-8333-444455556666");
+  Update(one, 1, {EnterpriseOs(), RetailLicensing(), MakeSection("kms_client", client)});
+  Update(two, 1, {EnterpriseOs(), MakeSection("kms_client", client)});
+  v1::AgentMessage message;
+  message.mutable_notice()->set_code("AGENT_PLUGIN_QUARANTINED");
+  one.session->OnMessage(message);
+  message.mutable_events()->add_events()->set_channel("Application");
+  one.session->OnMessage(message);
+  Settle();
+  const std::string tried = MachineKey("m1", "CLIENT_KEY_NOT_GVLK");
+  ASSERT_TRUE(store_
+                  .Commit({{.table = Table::kTried, .key = tried, .value = "x"},
+                           {.table = Table::kSecrets, .key = "host-keys/m1", .value = "x"}})
+                  .ok());
+  EXPECT_THAT(CodesOf("m2"), Contains("CLIENT_DUPLICATE_CMID"));
+  EXPECT_EQ(fleet_->Remove("m1").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(*fleet_->SectionsOf("m1"), SizeIs(3)) << "it is connected";
+
+  one.session->OnClosed();
+  store_.full = true;
+  EXPECT_FALSE(fleet_->Remove("m1").ok());
+  store_.full = false;
+  EXPECT_TRUE(fleet_->DescribeMachine("m1").ok()) << "nothing was removed";
+  ASSERT_TRUE(fleet_->Remove("m1").ok());
+  EXPECT_EQ(fleet_->Remove("m1").code(), absl::StatusCode::kNotFound);
+  for (int restart = 0; restart < 2; ++restart) {
+    EXPECT_THAT(fleet_->Machines(), SizeIs(1));
+    EXPECT_THAT(CodesOf("m1"), IsEmpty());
+    for (const v1::Finding& finding : fleet_->Findings()) EXPECT_NE(finding.machine_id(), "m1");
+    EXPECT_THAT(CodesOf("m2"), testing::Not(Contains("CLIENT_DUPLICATE_CMID")));
+    for (const Table table :
+         {Table::kMachines, Table::kSections, Table::kEvents, Table::kNotices, Table::kTried,
+          Table::kSecrets}) {
+      EXPECT_THAT(*store_.Scan(table, "host-keys/m1", "", 10), IsEmpty());
+      EXPECT_THAT(*store_.Scan(table, "m1", "", 10), IsEmpty());
+    }
+    sessions_.clear();
+    Settle();
+    Restart();
+  }
+}
+
+TEST_F(FleetTest, AStreamOfAMachineThatWasRemovedMeanwhileBringsNothingBack) {
+  Agent late{.link = std::make_shared<FakeLink>()};
+  late.session = std::make_shared<Session>(*fleet_, fleet_->FindOrAdd("m1"), late.link);
+  ASSERT_TRUE(fleet_->Remove("m1").ok());
+  v1::AgentMessage hello;
+  hello.mutable_hello();
+  late.session->OnMessage(hello);
+  Update(late, 1, {EnterpriseOs()});
+  late.session->OnClosed();
+  Settle();
+  EXPECT_TRUE(absl::IsAborted(late.link->closed().value_or(absl::OkStatus())));
+  EXPECT_THAT(fleet_->Machines(), IsEmpty());
+  EXPECT_THAT(*store_.Scan(Table::kMachines, "", "", 10), IsEmpty());
+  EXPECT_THAT(listener_.events, IsEmpty());
+}
+
+TEST_F(FleetTest, WhoIsNotAdmittedAtHelloDoesNotComeIn) {
+  int asked = 0;
+  Agent agent{.link = std::make_shared<FakeLink>()};
+  agent.session = std::make_shared<Session>(*fleet_, fleet_->FindOrAdd("m1"), agent.link, [&] {
+    // Banned after the first look and before the stream could be found.
+    return ++asked == 1 ? absl::OkStatus() : absl::PermissionDeniedError("banned");
+  });
+  v1::AgentMessage hello;
+  hello.mutable_hello();
+  agent.session->OnMessage(hello);
+  EXPECT_EQ(asked, 2);
+  EXPECT_TRUE(absl::IsPermissionDenied(agent.link->closed().value_or(absl::OkStatus())));
+  EXPECT_THAT(agent.link->TakeSent(), IsEmpty());
+  agent.session->OnClosed();
+  EXPECT_FALSE(fleet_->DescribeMachine("m1")->connected());
+}
+
+TEST_F(FleetTest, FindsAMachineByIdOrByANameThatIsUnique) {
+  Agent one = Connect("m1"), two = Connect("m2");
+  EXPECT_EQ(*fleet_->ResolveMachine("m1"), "m1");
+  EXPECT_EQ(*fleet_->ResolveMachine("machines/m2"), "m2");
+  EXPECT_EQ(*fleet_->ResolveMachine("pc-M2"), "m2");
+  EXPECT_EQ(fleet_->ResolveMachine("pc").status().code(), absl::StatusCode::kNotFound);
+  fleet_->Enrolled(fleet_->EnrollmentRow("m3", "PC-m1", {}, {}));
+  EXPECT_EQ(fleet_->ResolveMachine("pc-m1").status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace keymedic::controller
