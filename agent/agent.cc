@@ -11,6 +11,7 @@
 #include "agent/identity.h"
 #include "agent/journal.h"
 #include "agent/outbox.h"
+#include "agent/recovery.h"
 #include "agent/session.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -57,11 +58,18 @@ class Core final : public Link, public std::enable_shared_from_this<Core> {
  private:
   void FirstLookOver();
   void Connect();
+  void OpenConnection(const Credential& credential);
+  bool Reload();
+  void Recover(const Credential& ended);
+  void Recovered(absl::StatusOr<v1::RecoverCertificateResponse> response);
+  absl::StatusOr<std::string> NewRequest();
+  absl::Status StoreNext(const std::string& certificate_pem, const std::string& ca_pem);
   void Welcomed();
   void Closed(const absl::Status& status, absl::Duration retry_after);
   absl::Duration ReconnectDelay(absl::Duration retry_after);
   void RenewIfDue();
   void Renewed(absl::StatusOr<v1::RenewCertificateResponse> response);
+  void ReconnectNow();
 
   const AgentOptions options_;
   const AgentDeps deps_;
@@ -82,11 +90,13 @@ class Core final : public Link, public std::enable_shared_from_this<Core> {
   bool stop_begun_ = false;  // Stop has been here, and waits if there is a connection
   bool connecting_ = false;  // the loop has begun
   std::shared_ptr<Connection> connection_;
-  bool using_next_ = false;   // this connection tries the renewed credential
-  bool next_failed_ = false;  // the last try with it came to nothing: the old one is tried
+  std::shared_ptr<Recovery> recovery_;
+  bool recovery_tried_ = false;  // by the present attempt to connect
+  bool using_next_ = false;      // this connection tries the renewed credential
+  bool next_failed_ = false;     // the last try with it came to nothing: the old one is tried
   bool reconnect_now_ = false;
-  int failures_ = 0;         // since the last Welcome
-  std::string renewal_key_;  // of the renewal under way
+  int failures_ = 0;     // since the last Welcome
+  std::string new_key_;  // of the renewal or recovery under way
 };
 
 absl::Status Core::Init() {
@@ -124,6 +134,8 @@ void Core::Stop() {
     self->session_->Stop();
     if (self->connection_ != nullptr) {
       self->connection_->Close();
+    } else if (self->recovery_ != nullptr) {
+      self->recovery_->Cancel();
     } else {
       self->closed_for_good_.Notify();
     }
@@ -144,14 +156,93 @@ void Core::FirstLookOver() {
 
 void Core::Connect() {
   if (stopped_) return;
+  Reload();
   using_next_ = identity_.next().has_value() && !next_failed_;
   const Credential& credential = using_next_ ? *identity_.next() : identity_.current();
-  if (deps_.clock.Now() > credential.not_after) {
-    log::Warning("AGENT_CERTIFICATE_EXPIRED",
-                 "this machine's certificate ended at {}; if the controller refuses it, enrol "
-                 "again: keymedic-agent enroll",
-                 absl::FormatTime(credential.not_after));
+  // If nothing comes of it, or this machine's clock is ahead, what there is is tried all the same.
+  if (deps_.clock.Now() > credential.not_after && !std::exchange(recovery_tried_, true)) {
+    return Recover(credential);
   }
+  recovery_tried_ = false;
+  OpenConnection(credential);
+}
+
+// What another process has stored meanwhile, enrolling this machine anew, takes effect. True: it
+// did. What is not whole is looked at again with the next attempt.
+bool Core::Reload() {
+  auto stored = Identity::Read(options_.state_dir);
+  if (!stored.ok()) {
+    log::Warning("AGENT_IDENTITY_UNREADABLE", "{}", stored.status().ToString());
+    return false;
+  }
+  const bool changed = stored->controller() != identity_.controller() ||
+                       stored->current().certificate_pem != identity_.current().certificate_pem;
+  identity_ = *std::move(stored);
+  if (changed) {
+    next_failed_ = false;
+    log::Info("AGENT_IDENTITY_CHANGED", "this machine was enrolled anew, with {}",
+              identity_.controller());
+  }
+  return changed;
+}
+
+// A new key, kept in new_key_, and the request for its certificate.
+absl::StatusOr<std::string> Core::NewRequest() {
+  KM_ASSIGN_OR_RETURN(std::string key, x509::GenerateKeyPem());
+  KM_ASSIGN_OR_RETURN(std::string csr, x509::MakeCsrPem(key, options_.machine_name));
+  new_key_ = std::move(key);
+  return csr;
+}
+
+absl::Status Core::StoreNext(const std::string& certificate_pem, const std::string& ca_pem) {
+  KM_ASSIGN_OR_RETURN(Credential next,
+                      MakeCredential(std::exchange(new_key_, ""), certificate_pem,
+                                     ca_pem.empty() ? identity_.current().ca_pem : ca_pem));
+  return identity_.StoreNext(std::move(next));
+}
+
+void Core::Recover(const Credential& ended) {
+  log::Info("AGENT_CERTIFICATE_EXPIRED",
+            "this machine's certificate ended at {}; asking {} for a new one",
+            absl::FormatTime(ended.not_after), identity_.controller());
+  const auto csr = NewRequest();
+  if (!csr.ok()) return Recovered(csr.status());
+  recovery_ = Recovery::Begin(
+      identity_.controller(), ended, *csr,
+      [weak = weak_from_this(), strand = strand_](
+          std::shared_ptr<Recovery> last, absl::StatusOr<v1::RecoverCertificateResponse> response) {
+        strand->Post([weak, last = std::move(last), response = std::move(response)] {
+          if (auto self = weak.lock()) self->Recovered(response);
+        });
+      });
+}
+
+void Core::Recovered(absl::StatusOr<v1::RecoverCertificateResponse> response) {
+  recovery_.reset();
+  if (stopped_) {
+    if (stop_begun_) closed_for_good_.Notify();
+    return;
+  }
+  if (Reload()) {
+    new_key_.clear();
+    return Connect();
+  }
+  absl::Status status = response.status();
+  if (status.ok()) status = StoreNext(response->certificate_pem(), response->ca_pem());
+  if (status.ok()) {
+    next_failed_ = false;
+    log::Info("AGENT_CERTIFICATE_RECOVERED", "the new certificate ends at {}",
+              absl::FormatTime(identity_.next()->not_after));
+  } else {
+    log::Warning("AGENT_RECOVERY_FAILED",
+                 "no new certificate: {}; the old one is kept. If this machine should belong to "
+                 "this controller and this lasts, enrol it again: keymedic-agent enroll",
+                 status.ToString());
+  }
+  Connect();
+}
+
+void Core::OpenConnection(const Credential& credential) {
   const std::weak_ptr<Core> weak = weak_from_this();
   ConnectionEvents events;
   // The strand is held here and not through `weak`: gRPC's threads must not own the core.
@@ -194,7 +285,7 @@ void Core::Welcomed() {
 
 void Core::Closed(const absl::Status& status, absl::Duration retry_after) {
   connection_.reset();
-  renewal_key_.clear();
+  new_key_.clear();
   session_->Disconnected();
   const bool was_connected = connected_.exchange(false);
   if (stopped_) {
@@ -234,35 +325,36 @@ absl::Duration Core::ReconnectDelay(absl::Duration retry_after) {
 }
 
 void Core::RenewIfDue() {
-  if (connection_ == nullptr || !renewal_key_.empty() || identity_.next().has_value() ||
+  if (connection_ == nullptr || !new_key_.empty() || identity_.next().has_value() ||
       !identity_.current().NeedsRenewal(deps_.clock.Now())) {
     return;
   }
-  auto key = x509::GenerateKeyPem();
-  if (!key.ok()) return log::Error("AGENT_RENEWAL_FAILED", "{}", key.status().ToString());
-  auto csr = x509::MakeCsrPem(*key, options_.machine_name);
+  const auto csr = NewRequest();
   if (!csr.ok()) return log::Error("AGENT_RENEWAL_FAILED", "{}", csr.status().ToString());
-  renewal_key_ = *std::move(key);
   connection_->Renew(*csr);
 }
 
 void Core::Renewed(absl::StatusOr<v1::RenewCertificateResponse> response) {
-  const std::string key = std::exchange(renewal_key_, "");
-  if (stopped_ || key.empty()) return;
-  absl::Status status = response.status();
-  if (status.ok()) {
-    const std::string& ca = response->ca_pem();
-    auto next = MakeCredential(key, response->certificate_pem(),
-                               ca.empty() ? identity_.current().ca_pem : ca);
-    status = next.ok() ? identity_.StoreNext(*std::move(next)) : next.status();
+  if (stopped_ || new_key_.empty()) return;
+  // A renewal of the old identity must not take the place of a new one.
+  if (Reload()) {
+    new_key_.clear();
+    return ReconnectNow();
   }
+  absl::Status status = response.status();
+  if (status.ok()) status = StoreNext(response->certificate_pem(), response->ca_pem());
   if (!status.ok()) {
+    new_key_.clear();
     return log::Warning("AGENT_RENEWAL_FAILED",
                         "the certificate, which ends at {}, could not be renewed: {}",
                         absl::FormatTime(identity_.current().not_after), status.ToString());
   }
   log::Info("AGENT_CERTIFICATE_RENEWED", "the new certificate ends at {}; reconnecting with it",
             absl::FormatTime(identity_.next()->not_after));
+  ReconnectNow();
+}
+
+void Core::ReconnectNow() {
   reconnect_now_ = true;
   if (connection_ != nullptr) connection_->Close();
 }

@@ -44,10 +44,10 @@ class AgentGrpcTest : public ::testing::Test {
     return Enroll({controller_.address(), token, dir_, "pc-017", {{"site", "berlin"}}}, clock_,
                   random_);
   }
-  // An identity made by hand: valid from an hour ago to tomorrow.
-  std::string StoreIdentity(const FakeAuthority& signer) {
-    const absl::Time now = absl::Now();
-    Credential credential = signer.Machine("m-1", now - absl::Hours(1), now + absl::Hours(23));
+  // An identity made by hand: valid for a day, from an hour ago unless it is said otherwise.
+  std::string StoreIdentity(const FakeAuthority& signer, absl::Duration ago = absl::Hours(1)) {
+    const absl::Time from = absl::Now() - ago;
+    Credential credential = signer.Machine("m-1", from, from + absl::Hours(24));
     credential.ca_pem = authority_.ca;
     EXPECT_TRUE(StoreEnrolment(dir_, "m-1", controller_.address(), credential).ok());
     return x509::Inspect(credential.certificate_pem)->serial;
@@ -178,6 +178,83 @@ TEST_F(AgentGrpcTest, NewCertificateThatDoesNotWorkCostsNothing) {
   EXPECT_NE(controller_.welcomed[2], old_serial);
   EXPECT_NE(controller_.welcomed[2], bad_serial);
   EXPECT_NE(bad_serial, "");
+}
+
+TEST_F(AgentGrpcTest, ACertificateThatEndedWhileTheMachineWasOffIsRecovered) {
+  const std::string old_serial = StoreIdentity(authority_, absl::Hours(72));
+  StartAgent();
+  ASSERT_TRUE(controller_.Await([&] { return !controller_.settled.empty(); }));
+  agent_->Stop();
+  ASSERT_EQ(controller_.recovered.size(), 1u);
+  EXPECT_EQ(controller_.recovered[0], old_serial);
+  EXPECT_NE(StoredSerial(), old_serial);
+  EXPECT_EQ(StoredSerial(), controller_.welcomed[0]);
+  EXPECT_EQ(agent_->machine_id(), "m-1");
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/agent.crt.next"));
+}
+
+TEST_F(AgentGrpcTest, ARecoveryThatIsRefusedCostsNothing) {
+  StoreIdentity(authority_, absl::Hours(72));
+  const auto files = [&] {
+    return *ReadFile(dir_ + "/agent.key") + *ReadFile(dir_ + "/agent.crt") +
+           *ReadFile(dir_ + "/ca.crt");
+  };
+  const std::string before = files();
+  controller_.set_refuse_recovery();
+  StartAgent();
+  ASSERT_TRUE(random_.AwaitMore(3));  // it keeps trying
+  agent_->Stop();
+  EXPECT_EQ(files(), before);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/agent.crt.next"));
+  EXPECT_TRUE(controller_.welcomed.empty());
+}
+
+TEST_F(AgentGrpcTest, WhatARecoveryBroughtIsKeptOnlyOnceItHasWorked) {
+  const std::string old_serial = StoreIdentity(authority_, absl::Hours(72));
+  controller_.set_refuse(
+      [](const std::string&) { return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "no"); });
+  StartAgent();
+  ASSERT_TRUE(controller_.Await([&] { return controller_.recovered.size() >= 2; }));
+  EXPECT_EQ(controller_.recovered[1], old_serial) << "with the last one that worked";
+  EXPECT_EQ(StoredSerial(), old_serial);
+  controller_.set_refuse([](const std::string&) { return grpc::Status::OK; });
+  ASSERT_TRUE(controller_.Await([&] { return !controller_.settled.empty(); }));
+  agent_->Stop();
+  EXPECT_EQ(StoredSerial(), controller_.settled.back());
+}
+
+TEST_F(AgentGrpcTest, StopsWhileItRecovers) {
+  StoreIdentity(authority_, absl::Hours(72));
+  controller_.Stop();
+  StartAgent();
+  agent_->Stop();
+  EXPECT_FALSE(agent_->connected());
+}
+
+TEST_F(AgentGrpcTest, EnrolledWhileItRunsItConnects) {
+  StoreIdentity(FakeAuthority(absl::Now()));
+  StartAgent();
+  ASSERT_TRUE(random_.AwaitMore(3));
+  EXPECT_TRUE(controller_.Await([&] { return controller_.welcomed.empty(); }));
+  ASSERT_TRUE(EnrollHere(controller_.token().ToString()).ok());
+  const std::string serial = StoredSerial();
+  ASSERT_TRUE(AwaitStreams(1));
+  EXPECT_EQ(controller_.welcomed[0], serial);
+  EXPECT_EQ(controller_.enrolled[0].machine_id(), "m-1");
+}
+
+TEST_F(AgentGrpcTest, ARenewalDoesNotTakeThePlaceOfAnEnrolment) {
+  const std::string old_serial = StoreIdentity(authority_);
+  StartAgent();
+  ASSERT_TRUE(AwaitStreams(1));
+  ASSERT_TRUE(EnrollHere(controller_.token().ToString()).ok());
+  const std::string serial = StoredSerial();
+  clock_.Advance(absl::Hours(17));  // the old one is to be renewed
+  ASSERT_TRUE(AwaitStreams(2));
+  agent_->Stop();
+  EXPECT_EQ(controller_.welcomed[0], old_serial);
+  EXPECT_EQ(controller_.welcomed[1], serial);
+  EXPECT_EQ(StoredSerial(), serial);
 }
 
 TEST_F(AgentGrpcTest, ReconnectsAfterTheControllerRestarts) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one call without a client certificate: a join token buys one. The token pins the authority,
+// A call without a client certificate: a join token buys one. The token pins the authority,
 // so the agent trusts nobody that it did not bring along itself.
 #include <grpcpp/grpcpp.h>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
+#include "agent/anonymous_channel.h"
 #include "agent/identity.h"
 #include "base/files.h"
 #include "base/join_token.h"
@@ -65,13 +66,7 @@ absl::Status Explain(const std::string& controller, const grpc::Status& status) 
 
 absl::StatusOr<v1::EnrollResponse> Call(const std::string& controller, const std::string& ca_pem,
                                         const v1::EnrollRequest& request) {
-  grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = ca_pem;
-  grpc::ChannelArguments args;
-  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  auto stub = v1::AgentService::NewStub(
-      grpc::CreateCustomChannel(controller, grpc::SslCredentials(tls), args));
+  auto stub = v1::AgentService::NewStub(AnonymousChannel(controller, ca_pem));
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + kTimeout));
   v1::EnrollResponse response;

@@ -19,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "agent/fake_authority.h"
 #include "base/join_token.h"
+#include "base/recovery_proof.h"
 #include "keymedic/v1/agent_service.grpc.pb.h"
 
 namespace keymedic::agent {
@@ -64,6 +65,10 @@ class FakeController final : public v1::AgentService::Service {
     absl::MutexLock lock(&mutex_);
     refuse_ = std::move(refuse);
   }
+  void set_refuse_recovery() {
+    absl::MutexLock lock(&mutex_);
+    refuse_recovery_ = true;
+  }
   void set_token_spent() {
     absl::MutexLock lock(&mutex_);
     token_spent_ = true;
@@ -85,6 +90,7 @@ class FakeController final : public v1::AgentService::Service {
   std::vector<std::string> welcomed;  // serials of the certificates of the streams, in order
   std::vector<std::string> settled;   // of those whose agent has taken note of the Welcome
   std::vector<v1::EnrollRequest> enrolled;
+  std::vector<std::string> recovered;  // serials of the certificates that were over
   std::vector<v1::CommandResult> results;
   std::vector<v1::Hello> hellos;
 
@@ -108,6 +114,25 @@ class FakeController final : public v1::AgentService::Service {
       return {grpc::StatusCode::UNAUTHENTICATED, "no certificate"};
     }
     response->set_certificate_pem(Sign(request->csr_pem(), "m-1"));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status RecoverCertificate(grpc::ServerContext*,
+                                  const v1::RecoverCertificateRequest* request,
+                                  v1::RecoverCertificateResponse* response) override {
+    absl::MutexLock lock(&mutex_);
+    if (request->nonce().empty()) {
+      response->set_nonce(std::string(kRecoveryNonceBytes, 'n'));
+      return grpc::Status::OK;
+    }
+    if (refuse_recovery_ || !x509::IsSignedBy(request->certificate_pem(),
+                                              RecoveryProof(request->nonce(), request->csr_pem()),
+                                              request->signature())) {
+      return {grpc::StatusCode::PERMISSION_DENIED, "machine m-1 is banned"};
+    }
+    recovered.push_back(x509::Inspect(request->certificate_pem())->serial);
+    response->set_certificate_pem(Sign(request->csr_pem(), "m-1"));
+    response->set_ca_pem(authority_.ca);
     return grpc::Status::OK;
   }
 
@@ -168,6 +193,7 @@ class FakeController final : public v1::AgentService::Service {
   std::unique_ptr<grpc::Server> server_;
   absl::Mutex mutex_;
   bool token_spent_ ABSL_GUARDED_BY(mutex_) = false;
+  bool refuse_recovery_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<grpc::Status(const std::string&)> refuse_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::ControllerMessage> on_welcome_ ABSL_GUARDED_BY(mutex_);
 };

@@ -100,6 +100,16 @@ absl::StatusOr<Credential> ReadCredential(const std::string& key, const std::str
   return credential;
 }
 
+absl::StatusOr<Credential> ReadCurrent(const std::string& dir) {
+  return ReadCredential(Path(dir, kKey), Path(dir, kCertificate), Path(dir, kAuthority));
+}
+
+std::optional<Credential> ReadNext(const std::string& dir) {
+  auto next = ReadCredential(Next(dir, kKey), Next(dir, kCertificate), Next(dir, kAuthority));
+  if (!next.ok()) return std::nullopt;
+  return *std::move(next);
+}
+
 }  // namespace
 
 bool Credential::NeedsRenewal(absl::Time now) const {
@@ -125,8 +135,6 @@ absl::StatusOr<Credential> MakeCredential(std::string key_pem, std::string certi
 }
 
 absl::StatusOr<Identity> Identity::Load(const std::string& state_dir) {
-  Identity identity;
-  identity.state_dir_ = state_dir;
   if (!Exists(Path(state_dir, kCertificate)) && !Exists(Next(state_dir, kCertificate))) {
     return absl::FailedPreconditionError(absl::StrCat(
         "this machine is not enrolled (no ", Path(state_dir, kCertificate),
@@ -134,30 +142,24 @@ absl::StatusOr<Identity> Identity::Load(const std::string& state_dir) {
         state_dir));
   }
   KM_RETURN_IF_ERROR(Repair(state_dir));
-  if (!Exists(Path(state_dir, kCertificate))) KM_RETURN_IF_ERROR(Promote(state_dir));
+  // The old one is gone or damaged and the new one is whole.
+  if (!ReadCurrent(state_dir).ok() && ReadNext(state_dir)) KM_RETURN_IF_ERROR(Promote(state_dir));
+  return Read(state_dir);
+}
+
+absl::StatusOr<Identity> Identity::Read(const std::string& state_dir) {
+  Identity identity;
+  identity.state_dir_ = state_dir;
   KM_ASSIGN_OR_RETURN(identity.machine_id_, ReadTrimmed(Path(state_dir, "machine_id")));
   KM_ASSIGN_OR_RETURN(identity.controller_, ReadTrimmed(Path(state_dir, "controller")));
-  auto current = ReadCredential(Path(state_dir, kKey), Path(state_dir, kCertificate),
-                                Path(state_dir, kAuthority));
-  std::optional<Credential> next;
-  if (Exists(Next(state_dir, kCertificate))) {
-    auto read = ReadCredential(Next(state_dir, kKey), Next(state_dir, kCertificate),
-                               Next(state_dir, kAuthority));
-    if (read.ok()) next = *std::move(read);
-  }
+  auto current = ReadCurrent(state_dir);
   if (!current.ok()) {
-    if (!next) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          current.status().message(),
-          "; enrol this machine again: keymedic-agent enroll --state-dir ", state_dir));
-    }
-    // The old one is damaged and the new one is whole.
-    identity.current_ = *std::move(next);
-    KM_RETURN_IF_ERROR(Promote(state_dir));
-    return identity;
+    return absl::FailedPreconditionError(
+        absl::StrCat(current.status().message(),
+                     "; enrol this machine again: keymedic-agent enroll --state-dir ", state_dir));
   }
   identity.current_ = *std::move(current);
-  identity.next_ = std::move(next);
+  identity.next_ = ReadNext(state_dir);
   return identity;
 }
 

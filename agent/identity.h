@@ -5,7 +5,7 @@
 // the place of the old one only after a connection has worked with it, so no crash and no bad
 // answer can leave the machine without a credential that works.
 //
-// Life cycle: Load reads everything and repairs what a crash left half done.
+// Life cycle: Load, at the start, repairs what a crash left half done; Read looks again later.
 // Threads: one at a time. Errors name the file and what to do.
 #ifndef KEYMEDIC_AGENT_IDENTITY_H_
 #define KEYMEDIC_AGENT_IDENTITY_H_
@@ -39,6 +39,9 @@ class Identity {
  public:
   // kFailedPrecondition: not enrolled yet.
   static absl::StatusOr<Identity> Load(const std::string& state_dir);
+  // What stands there now, changing nothing: another process may be in the middle of enrolling this
+  // machine. An error while it is not whole.
+  static absl::StatusOr<Identity> Read(const std::string& state_dir);
 
   const std::string& machine_id() const { return machine_id_; }
   const std::string& controller() const { return controller_; }

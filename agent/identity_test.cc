@@ -108,6 +108,21 @@ TEST_F(IdentityTest, HalfWrittenNewCredentialIsForgotten) {
   EXPECT_FALSE(fs::exists(dir_ + "/agent.key.next"));
 }
 
+// Another process may be about to write the rest.
+TEST_F(IdentityTest, LookingAgainRepairsNothing) {
+  const Credential first = Fresh(), second = Fresh();
+  EnrolWith(first);
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/agent.key.next", second.key_pem).ok());
+  const auto identity = Identity::Read(dir_);
+  ASSERT_TRUE(identity.ok()) << identity.status();
+  EXPECT_EQ(identity->current().key_pem, first.key_pem);
+  EXPECT_TRUE(fs::exists(dir_ + "/agent.key.next"));
+  fs::rename(dir_ + "/agent.key.next", dir_ + "/agent.key");
+  EXPECT_FALSE(Identity::Read(dir_).ok()) << "a key and the certificate of another";
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/agent.crt", second.certificate_pem).ok());
+  EXPECT_EQ(Identity::Read(dir_)->current().key_pem, second.key_pem);
+}
+
 TEST_F(IdentityTest, DamagedCertificateNamesFileAndRemedy) {
   EnrolWith(Fresh());
   ASSERT_TRUE(WriteFileAtomically(dir_ + "/agent.crt", "rubbish").ok());

@@ -30,6 +30,7 @@ using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using CertPtr = std::unique_ptr<X509, Freer<X509_free>>;
 using ReqPtr = std::unique_ptr<X509_REQ, Freer<X509_REQ_free>>;
+using DigestPtr = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;
 using AddressPtr = std::unique_ptr<ASN1_OCTET_STRING, Freer<ASN1_OCTET_STRING_free>>;
 
 absl::Status OpensslError(absl::string_view what) {
@@ -261,6 +262,59 @@ bool KeyMatches(absl::string_view key_pem, absl::string_view certificate_pem) {
   auto key = ParseKey(key_pem);
   auto cert = ParseCert(certificate_pem);
   return key.ok() && cert.ok() && X509_check_private_key(cert->get(), key->get()) == 1;
+}
+
+absl::Status CheckIssuedBy(absl::string_view certificate_pem, absl::string_view ca_pem) {
+  KM_ASSIGN_OR_RETURN(CertPtr cert, ParseCert(certificate_pem));
+  KM_ASSIGN_OR_RETURN(CertPtr ca, ParseCert(ca_pem));
+  std::unique_ptr<X509_STORE, Freer<X509_STORE_free>> store(X509_STORE_new());
+  std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
+  if (store == nullptr || context == nullptr || X509_STORE_add_cert(store.get(), ca.get()) != 1 ||
+      X509_STORE_CTX_init(context.get(), store.get(), cert.get(), nullptr) != 1) {
+    return OpensslError("cannot check a certificate");
+  }
+  X509_STORE_CTX_set_flags(context.get(), X509_V_FLAG_NO_CHECK_TIME);
+  X509_STORE_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_CLIENT);
+  if (X509_verify_cert(context.get()) == 1) return absl::OkStatus();
+  ERR_clear_error();
+  return absl::PermissionDeniedError(
+      absl::StrCat("this certificate is not one of this estate: ",
+                   X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))));
+}
+
+absl::StatusOr<std::string> SignBytes(absl::string_view key_pem, absl::string_view bytes) {
+  KM_ASSIGN_OR_RETURN(KeyPtr key, ParseKey(key_pem));
+  const DigestPtr digest(EVP_MD_CTX_new());
+  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
+  size_t size = 0;
+  if (digest == nullptr ||
+      EVP_DigestSignInit(digest.get(), nullptr, EVP_sha256(), nullptr, key.get()) != 1 ||
+      EVP_DigestSign(digest.get(), nullptr, &size, data, bytes.size()) != 1) {
+    return OpensslError("cannot sign with this key");
+  }
+  std::string signature(size, '\0');
+  if (EVP_DigestSign(digest.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, data,
+                     bytes.size()) != 1) {
+    return OpensslError("cannot sign with this key");
+  }
+  signature.resize(size);
+  return signature;
+}
+
+bool IsSignedBy(absl::string_view certificate_pem, absl::string_view bytes,
+                absl::string_view signature) {
+  const auto cert = ParseCert(certificate_pem);
+  if (!cert.ok()) return false;
+  const DigestPtr digest(EVP_MD_CTX_new());
+  EVP_PKEY* key = X509_get0_pubkey(cert->get());
+  const bool good =
+      digest != nullptr && key != nullptr &&
+      EVP_DigestVerifyInit(digest.get(), nullptr, EVP_sha256(), nullptr, key) == 1 &&
+      EVP_DigestVerify(digest.get(), reinterpret_cast<const unsigned char*>(signature.data()),
+                       signature.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
+                       bytes.size()) == 1;
+  ERR_clear_error();
+  return good;
 }
 
 }  // namespace keymedic::x509

@@ -54,6 +54,14 @@ struct Info {
 // Of the first certificate in `pem`.
 absl::StatusOr<Info> Inspect(absl::string_view pem);
 bool KeyMatches(absl::string_view key_pem, absl::string_view certificate_pem);
+// Whether the authority issued this client certificate, also if its time is over. kInvalidArgument:
+// no certificate; kPermissionDenied: another authority's, or not for clients.
+absl::Status CheckIssuedBy(absl::string_view certificate_pem, absl::string_view ca_pem);
+
+// A signature (ECDSA, SHA-256), and whether the key of that certificate made it.
+absl::StatusOr<std::string> SignBytes(absl::string_view key_pem, absl::string_view bytes);
+bool IsSignedBy(absl::string_view certificate_pem, absl::string_view bytes,
+                absl::string_view signature);
 
 // Connects to host:port over TLS without trusting anyone, takes the certificates that the server
 // shows and returns the one whose fingerprint is `sha256_hex`, as PEM: how an agent with a join

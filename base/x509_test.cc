@@ -58,6 +58,34 @@ TEST_F(X509Test, NamesCannotSmuggleExtensions) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(X509Test, AnAuthorityKnowsItsOwnAlsoWhenTheirTimeIsOver) {
+  const std::string key = *GenerateKeyPem(), csr = *MakeCsrPem(key, "m-1");
+  Issue issue = Machine();
+  issue.not_after = issue.not_before + absl::Seconds(1);
+  const std::string ended = *SignCsrPem(csr, issue, ca_, ca_key_);
+  EXPECT_EQ(CheckIssuedBy(ended, ca_), absl::OkStatus());
+  issue.server = true;
+  EXPECT_TRUE(absl::IsPermissionDenied(CheckIssuedBy(*SignKeyPem(key, issue, ca_, ca_key_), ca_)));
+  // Of the same name, with another key.
+  const std::string other_key = *GenerateKeyPem();
+  const std::string other = *MakeCaPem(other_key, Inspect(ca_)->common_name,
+                                       Inspect(ca_)->not_before, Inspect(ca_)->not_after);
+  EXPECT_TRUE(absl::IsPermissionDenied(CheckIssuedBy(ended, other)));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckIssuedBy("", ca_)));
+}
+
+TEST_F(X509Test, ASignatureIsOfThatKeyAndThoseBytes) {
+  const std::string key = *GenerateKeyPem(), other = *GenerateKeyPem();
+  const std::string cert = *SignKeyPem(key, Machine(), ca_, ca_key_);
+  std::string signature = *SignBytes(key, "bytes");
+  EXPECT_TRUE(IsSignedBy(cert, "bytes", signature));
+  EXPECT_FALSE(IsSignedBy(cert, "bytes!", signature));
+  EXPECT_FALSE(IsSignedBy(cert, "bytes", *SignBytes(other, "bytes")));
+  EXPECT_FALSE(IsSignedBy(cert, "bytes", ""));
+  EXPECT_FALSE(IsSignedBy("no certificate", "bytes", signature));
+  EXPECT_FALSE(SignBytes("no key", "bytes").ok());
+}
+
 TEST_F(X509Test, BadInputIsAnErrorNotACrash) {
   EXPECT_FALSE(MakeCsrPem("no key", "x").ok());
   EXPECT_FALSE(

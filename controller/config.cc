@@ -33,6 +33,9 @@ absl::Status Apply(const std::string& path, const toml::table& table, ServerOpti
     } else if (key == "certificate_lifetime") {
       KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::Minutes(1), absl::Hours(24 * 365),
                                       options.certificate_lifetime));
+    } else if (key == "recovery_grace") {
+      KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::ZeroDuration(), absl::Hours(24 * 365),
+                                      options.recovery_grace));
     } else if (key == "heartbeat_interval") {
       KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::Seconds(1), absl::Hours(1),
                                       options.fleet.heartbeat_interval));
@@ -40,9 +43,10 @@ absl::Status Apply(const std::string& path, const toml::table& table, ServerOpti
       KM_RETURN_IF_ERROR(ReadDuration(path, key, node, absl::Seconds(1), absl::Hours(24),
                                       options.fleet.collect_interval));
     } else {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ": unknown key \"", key,
-          "\"; known are listen, certificate_lifetime, heartbeat_interval, collect_interval"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": unknown key \"", key,
+                       "\"; known are listen, certificate_lifetime, recovery_grace, "
+                       "heartbeat_interval, collect_interval"));
     }
   }
   return absl::OkStatus();
@@ -54,6 +58,8 @@ std::string DefaultConfig() {
   return R"(# KeyMedic controller. What stands here after a '#' is the default.
 # listen = "0.0.0.0:7443"
 # certificate_lifetime = "24h"     # of machines; renewed at two thirds of it
+# recovery_grace = "720h"          # how long after its certificate ended a machine gets a new one by
+#                                  # itself; "0s": a person enrols it
 # heartbeat_interval = "30s"
 # collect_interval = "15m"         # how often agents look at their machine
 )";

@@ -25,15 +25,17 @@ class ConfigTest : public testing::Test {
 TEST_F(ConfigTest, DefaultsWithoutAFileAndWithTheOneThatInitWrites) {
   EXPECT_EQ(LoadConfig(directory_)->listen, "0.0.0.0:7443");
   EXPECT_EQ(Load(DefaultConfig())->certificate_lifetime, absl::Hours(24));
+  EXPECT_EQ(Load(DefaultConfig())->recovery_grace, absl::Hours(720));
 }
 
 TEST_F(ConfigTest, ReadsWhatIsSet) {
   const auto options = Load(
-      "listen = \"[::]:9\"\ncertificate_lifetime = \"12h\"\n"
+      "listen = \"[::]:9\"\ncertificate_lifetime = \"12h\"\nrecovery_grace = \"48h\"\n"
       "heartbeat_interval = \"5s\"\ncollect_interval = \"1m\"\n");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->listen, "[::]:9");
   EXPECT_EQ(options->certificate_lifetime, absl::Hours(12));
+  EXPECT_EQ(options->recovery_grace, absl::Hours(48));
   EXPECT_EQ(options->fleet.heartbeat_interval, absl::Seconds(5));
   EXPECT_EQ(options->fleet.collect_interval, absl::Minutes(1));
 }

@@ -25,6 +25,7 @@
 #include "controller/trust/authority.h"
 #include "controller/trust/authorization.h"
 #include "controller/trust/host_keys.h"
+#include "controller/trust/recovery.h"
 #include "controller/trust/tokens.h"
 #include "kms/tables.h"
 
@@ -70,6 +71,7 @@ struct Server::Parts {
   std::unique_ptr<Store> store;
   std::unique_ptr<AuditLog> audit;
   std::unique_ptr<Revocations> revocations;
+  std::unique_ptr<Recovery> recovery;
   std::unique_ptr<Tokens> tokens;
   std::unique_ptr<HostKeys> host_keys;
   std::unique_ptr<Fleet> fleet;
@@ -94,6 +96,8 @@ absl::Status Server::Parts::Open() {
   KM_ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(options.data_dir, "/controller.db")));
   KM_ASSIGN_OR_RETURN(audit, AuditLog::Open(*store, deps.clock));
   KM_ASSIGN_OR_RETURN(revocations, Revocations::Load(*store));
+  recovery =
+      std::make_unique<Recovery>(authority, *revocations, deps.random, options.recovery_grace);
   tokens = std::make_unique<Tokens>(*store, deps.clock, deps.random, authority.ca_sha256());
   host_keys = std::make_unique<HostKeys>(
       *store, deps.clock, deps.random, absl::StrCat(options.data_dir, "/", HostKeys::kDataKeyFile));
@@ -122,8 +126,8 @@ absl::Status Server::Parts::Open() {
 
 absl::Status Server::Parts::Listen() {
   agent_service = std::make_unique<AgentServiceImpl>(
-      AgentServiceDeps{*fleet, authority, *tokens, *revocations, *audit, deps.clock, deps.random,
-                       options.certificate_lifetime});
+      AgentServiceDeps{*fleet, authority, *tokens, *revocations, *recovery, *audit, deps.clock,
+                       deps.random, options.certificate_lifetime});
   host_key_service = std::make_unique<HostKeyServiceImpl>(*host_keys, *fleet, *audit);
   fleet_service =
       std::make_unique<FleetServiceImpl>(*fleet, *revocations, deps.clock, deps.executor);

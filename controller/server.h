@@ -27,6 +27,8 @@ struct ServerOptions {
   std::string data_dir;
   std::string listen = "0.0.0.0:7443";                    // port 0: any that is free
   absl::Duration certificate_lifetime = absl::Hours(24);  // of machines
+  // For how long after its certificate ended a machine gets a new one by itself.
+  absl::Duration recovery_grace = absl::Hours(24 * 30);
   FleetOptions fleet;
   absl::Duration shutdown_grace = absl::Seconds(1);  // for calls to end by themselves
 };

@@ -55,6 +55,7 @@ class Fleet final : public FleetPort {
   v1::ListForecastsResponse Forecast(const kms::ForecastOptions& options);
   // What it is called now; "": there is no such machine.
   std::string NameOf(const std::string& machine_id);
+  bool Knows(const std::string& machine_id) { return Find(machine_id) != nullptr; }
   // Without sections. kNotFound.
   absl::StatusOr<v1::Machine> DescribeMachine(const std::string& machine_id);
   absl::StatusOr<std::vector<v1::Section>> SectionsOf(const std::string& machine_id);

@@ -109,6 +109,48 @@ absl::StatusOr<v1::RenewCertificateResponse> AgentServiceImpl::DoRenew(
   return response;
 }
 
+grpc::Status AgentServiceImpl::RecoverCertificate(grpc::ServerContext* context,
+                                                  const v1::RecoverCertificateRequest* request,
+                                                  v1::RecoverCertificateResponse* response) {
+  auto recovered = DoRecover(*request);
+  if (!recovered.ok()) {
+    log::Warning("RECOVERY_REFUSED", "{}: {}", context->peer(),
+                 std::string(recovered.status().message()));
+    return ToGrpcStatus(recovered.status());
+  }
+  *response = *std::move(recovered);
+  return grpc::Status::OK;
+}
+
+absl::StatusOr<v1::RecoverCertificateResponse> AgentServiceImpl::DoRecover(
+    const v1::RecoverCertificateRequest& request) {
+  // First: a reset that comes in between makes the new certificate void as well.
+  const absl::Time now = deps_.clock.Now();
+  const absl::StatusOr<std::string> id = deps_.recovery.MachineOf(request.certificate_pem(), now);
+  if (!id.ok()) return WithReason(id.status(), "CERTIFICATE_REFUSED");
+  if (!deps_.fleet.Knows(*id)) {
+    return WithReason(absl::NotFoundError(absl::StrCat(
+                          "machine ", *id, " is not known here. Enrol it with a join token: ",
+                          "keymedic-agent enroll")),
+                      "MACHINE_UNKNOWN");
+  }
+  v1::RecoverCertificateResponse response;
+  if (request.nonce().empty()) {
+    response.set_nonce(deps_.recovery.NewNonce(*id, now));
+    return response;
+  }
+  KM_RETURN_IF_ERROR(WithReason(deps_.recovery.CheckProof(*id, request, now), "PROOF_REFUSED"));
+  auto certificate =
+      deps_.authority.IssueMachine(request.csr_pem(), *id, now, deps_.certificate_lifetime);
+  if (!certificate.ok()) return WithReason(certificate.status(), "CSR_REFUSED");
+  KM_RETURN_IF_ERROR(
+      deps_.audit.Append(MachineUri(*id), "machine.recover", absl::StrCat("machines/", *id), ""));
+  log::Info("MACHINE_RECOVERED", "machine {} has a new certificate; its last one was over", *id);
+  response.set_certificate_pem(*std::move(certificate));
+  response.set_ca_pem(deps_.authority.ca_pem());
+  return response;
+}
+
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentServiceImpl::Connect(
     grpc::CallbackServerContext* context) {
   const Identity machine = PeerIdentity(*context->auth_context());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AgentService: enrolment, renewal, and the streams. What was enrolled is durable and in the audit
-// log before the agent gets its certificate.
+// AgentService: enrolment, renewal and recovery of certificates, and the streams. What was enrolled
+// is durable and in the audit log before the agent gets its certificate.
 #ifndef KEYMEDIC_CONTROLLER_SERVICES_AGENT_SERVICE_H_
 #define KEYMEDIC_CONTROLLER_SERVICES_AGENT_SERVICE_H_
 
@@ -12,6 +12,7 @@
 #include "controller/fleet/fleet.h"
 #include "controller/trust/authority.h"
 #include "controller/trust/authorization.h"
+#include "controller/trust/recovery.h"
 #include "controller/trust/tokens.h"
 #include "keymedic/v1/agent_service.grpc.pb.h"
 
@@ -23,6 +24,7 @@ struct AgentServiceDeps {
   const Authority& authority;
   Tokens& tokens;
   Revocations& revocations;
+  Recovery& recovery;
   AuditLog& audit;
   const Clock& clock;
   Random& random;
@@ -39,6 +41,9 @@ class AgentServiceImpl final
   grpc::Status RenewCertificate(grpc::ServerContext* context,
                                 const v1::RenewCertificateRequest* request,
                                 v1::RenewCertificateResponse* response) override;
+  grpc::Status RecoverCertificate(grpc::ServerContext* context,
+                                  const v1::RecoverCertificateRequest* request,
+                                  v1::RecoverCertificateResponse* response) override;
   grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Connect(
       grpc::CallbackServerContext* context) override;
 
@@ -46,6 +51,8 @@ class AgentServiceImpl final
   absl::StatusOr<v1::EnrollResponse> DoEnroll(const v1::EnrollRequest& request);
   absl::StatusOr<v1::RenewCertificateResponse> DoRenew(const Identity& machine,
                                                        const v1::RenewCertificateRequest& request);
+  absl::StatusOr<v1::RecoverCertificateResponse> DoRecover(
+      const v1::RecoverCertificateRequest& request);
   AgentServiceDeps deps_;
 };
 

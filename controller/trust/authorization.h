@@ -46,7 +46,7 @@ absl::Status Authorize(absl::string_view path, const Identity& identity,
 Identity PeerIdentity(const grpc::AuthContext& context);
 
 // Mutual TLS with the authority's certificates: a certificate of another authority fails the
-// handshake, none is good for Enroll alone. `revocations` outlives the server.
+// handshake, none is good for what is for anyone. `revocations` outlives the server.
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const Authority& authority,
                                                                const Revocations& revocations);
 
