@@ -40,9 +40,10 @@ class FakePlugins final : public PluginRunner {
     event.set_record_id(record_id);
     event.set_event_id(12288);
   }
-  void AddNotice(const std::string& code) {
+  void AddNotice(const std::string& code, bool resolved = false) {
     absl::MutexLock lock(&mutex_);
     notices_.emplace_back().set_code(code);
+    notices_.back().set_resolved(resolved);
   }
   void set_collect_status(absl::Status status) {
     absl::MutexLock lock(&mutex_);

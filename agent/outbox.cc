@@ -10,9 +10,6 @@
 namespace keymedic::agent {
 namespace {
 
-// Besides the controller's own word, a notice is worth little after a thousand others.
-constexpr int kMaxNotices = 1000;
-
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS events (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -24,10 +21,7 @@ CREATE TABLE IF NOT EXISTS bookmarks (
   channel   TEXT PRIMARY KEY,
   record_id INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS notices (
-  id     INTEGER PRIMARY KEY AUTOINCREMENT,
-  notice BLOB NOT NULL
-);
+DROP TABLE IF EXISTS notices;  -- of earlier versions: what a former process had to say is over
 CREATE TABLE IF NOT EXISTS counters (
   name  TEXT PRIMARY KEY,
   value INTEGER NOT NULL
@@ -213,41 +207,6 @@ absl::StatusOr<uint64_t> Outbox::Dropped() {
 absl::Status Outbox::ReportedDropped(uint64_t count) {
   return Run(*database_, "UPDATE counters SET value = max(0, value - ?) WHERE name = 'dropped'",
              static_cast<int64_t>(count));
-}
-
-absl::Status Outbox::AddNotice(const v1::AgentNotice& notice) {
-  return InTransaction(*database_, [&]() -> absl::Status {
-    KM_ASSIGN_OR_RETURN(Statement insert,
-                        database_->Prepare("INSERT INTO notices (notice) VALUES (?)"));
-    const std::string bytes = notice.SerializeAsString();
-    insert.Bind(1, bytes);
-    KM_RETURN_IF_ERROR(insert.Run());
-    return Run(*database_, "DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?",
-               kMaxNotices);
-  });
-}
-
-absl::StatusOr<std::vector<Outbox::Notice>> Outbox::NoticesAfter(int64_t id) {
-  KM_ASSIGN_OR_RETURN(
-      Statement select,
-      database_->Prepare("SELECT id, notice FROM notices WHERE id > ? ORDER BY id"));
-  select.Bind(1, id);
-  std::vector<Notice> notices;
-  while (true) {
-    KM_ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return notices;
-    Notice& notice = notices.emplace_back();
-    notice.id = select.Int(0);
-    const auto bytes = select.Text(1);
-    if (!notice.notice.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      return absl::DataLossError(absl::StrCat(database_->path(), ": notice ", notice.id,
-                                              " cannot be read; move the file away and restart"));
-    }
-  }
-}
-
-absl::Status Outbox::AcknowledgeNotices(int64_t last_id) {
-  return Run(*database_, "DELETE FROM notices WHERE id <= ?", last_id);
 }
 
 absl::StatusOr<uint64_t> Outbox::bytes() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the controller has not yet said to be durable: event records, and notices about the agent
-// itself. Offline is normal, so it is bounded: the oldest events go first, and are counted.
+// What the controller has not yet said to be durable of the event logs. Offline is normal, so it is
+// bounded: the oldest events go first, and are counted.
 // With the events go the bookmarks of their channels, in one transaction: collection goes on after
 // the last record that is durable here.
 //
@@ -20,7 +20,6 @@
 #include "absl/status/statusor.h"
 #include "base/sqlite.h"
 #include "google/protobuf/repeated_ptr_field.h"
-#include "keymedic/v1/agent_service.pb.h"
 #include "keymedic/v1/event.pb.h"
 
 namespace keymedic::agent {
@@ -31,10 +30,6 @@ class Outbox {
   struct Events {
     int64_t last_id = 0;  // to go on after, and to acknowledge
     std::vector<v1::EventRecord> records;
-  };
-  struct Notice {
-    int64_t id = 0;
-    v1::AgentNotice notice;
   };
 
   static absl::StatusOr<Outbox> Open(Database& database, uint64_t max_bytes);
@@ -52,10 +47,6 @@ class Outbox {
   // Events lost and not yet reported; ReportedDropped takes off what was.
   absl::StatusOr<uint64_t> Dropped();
   absl::Status ReportedDropped(uint64_t count);
-
-  absl::Status AddNotice(const v1::AgentNotice& notice);
-  absl::StatusOr<std::vector<Notice>> NoticesAfter(int64_t id);
-  absl::Status AcknowledgeNotices(int64_t last_id);
 
   absl::StatusOr<uint64_t> bytes();
 

@@ -122,18 +122,5 @@ TEST_F(OutboxTest, WhatIsStillHereIsNotReadAgain) {
   EXPECT_EQ(Held().size(), 5u);
 }
 
-TEST_F(OutboxTest, NoticesAreKeptUntilAcknowledged) {
-  v1::AgentNotice notice;
-  notice.set_code("AGENT_PLUGIN_QUARANTINED");
-  ASSERT_TRUE(outbox_->AddNotice(notice).ok());
-  Reopen();
-  const auto notices = *outbox_->NoticesAfter(0);
-  ASSERT_EQ(notices.size(), 1u);
-  EXPECT_EQ(notices[0].notice.code(), "AGENT_PLUGIN_QUARANTINED");
-  EXPECT_TRUE(outbox_->NoticesAfter(notices[0].id)->empty());
-  ASSERT_TRUE(outbox_->AcknowledgeNotices(notices[0].id).ok());
-  EXPECT_TRUE(outbox_->NoticesAfter(0)->empty());
-}
-
 }  // namespace
 }  // namespace keymedic::agent

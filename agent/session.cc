@@ -2,6 +2,7 @@
 #include "agent/session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -67,7 +68,6 @@ void Session::Connected(Link& link) {
   silent_ticks_ = 0;
   sequence_ = 0;
   sent_event_id_ = 0;
-  sent_notice_id_ = 0;
   in_flight_.clear();
   heartbeat_ = kDefaultHeartbeat;
 
@@ -79,6 +79,11 @@ void Session::Connected(Link& link) {
   for (auto& hash : sections_.Hashes()) *hello.add_hashes() = std::move(hash);
   if (auto bookmarks = env_.outbox.Bookmarks(); bookmarks.ok()) {
     for (auto& bookmark : *bookmarks) *hello.add_sent() = std::move(bookmark);
+  }
+  hello.set_tells_notices(true);
+  for (auto& [of, said] : notices_) {
+    said.sent = 0;
+    if (!said.notice.resolved()) *hello.add_notices() = said.notice;
   }
   Send(std::move(message));
   ScheduleTick();
@@ -146,16 +151,19 @@ void Session::Acknowledged(uint64_t sequence) {
   InFlight done;
   while (!in_flight_.empty() && in_flight_.front().sequence <= sequence) {
     done.last_event_id = std::max(done.last_event_id, in_flight_.front().last_event_id);
-    done.last_notice_id = std::max(done.last_notice_id, in_flight_.front().last_notice_id);
     done.dropped += in_flight_.front().dropped;
     in_flight_.pop_front();
   }
   absl::Status status;
   if (done.last_event_id > 0) status.Update(env_.outbox.AcknowledgeEvents(done.last_event_id));
-  if (done.last_notice_id > 0) status.Update(env_.outbox.AcknowledgeNotices(done.last_notice_id));
   if (done.dropped > 0) status.Update(env_.outbox.ReportedDropped(done.dropped));
   // They are sent again with the next connection; the controller knows them by their record id.
   if (!status.ok()) log::Warning("AGENT_OUTBOX_FAILED", "{}", status.ToString());
+  for (auto it = notices_.begin(); it != notices_.end();) {
+    Said& said = it->second;
+    said.held = said.held || (said.sent > 0 && said.sent <= sequence);
+    it = said.held && said.notice.resolved() ? notices_.erase(it) : std::next(it);
+  }
   SendEvents();
 }
 
@@ -285,32 +293,25 @@ void Session::SendEvents() {
     batch.set_dropped(*dropped);
     for (auto& record : events->records) *batch.add_events() = std::move(record);
     sent_event_id_ = events->last_id;
-    in_flight_.push_back({sequence_, sent_event_id_, 0, *dropped});
+    in_flight_.push_back({sequence_, sent_event_id_, *dropped});
     Send(std::move(message));
   }
 }
 
 void Session::Notice(v1::AgentNotice notice) {
-  if (auto status = env_.outbox.AddNotice(notice); !status.ok()) {
-    unsaved_notices_.push_back(std::move(notice));
-  }
+  auto of = std::make_pair(notice.code(), notice.subject());
+  notices_[std::move(of)] = {.notice = std::move(notice)};
   SendNotices();
 }
 
 void Session::SendNotices() {
   if (link_ == nullptr || !welcomed_) return;
-  auto notices = env_.outbox.NoticesAfter(sent_notice_id_);
-  if (!notices.ok()) {
-    log::Warning("AGENT_OUTBOX_FAILED", "{}", notices.status().ToString());
-    notices.emplace();
-  }
-  for (auto& notice : std::exchange(unsaved_notices_, {})) notices->push_back({0, notice});
-  for (auto& [id, notice] : *notices) {
+  for (auto& [of, said] : notices_) {
+    if (said.held || said.sent > 0) continue;
+    said.sent = ++sequence_;
     v1::AgentMessage message;
-    notice.set_sequence(++sequence_);
-    *message.mutable_notice() = std::move(notice);
-    sent_notice_id_ = std::max(sent_notice_id_, id);
-    in_flight_.push_back({sequence_, 0, id, 0});
+    *message.mutable_notice() = said.notice;
+    message.mutable_notice()->set_sequence(said.sent);
     Send(std::move(message));
   }
 }

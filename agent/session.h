@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -82,8 +83,16 @@ class Session : public std::enable_shared_from_this<Session> {
   struct InFlight {
     uint64_t sequence = 0;
     int64_t last_event_id = 0;
-    int64_t last_notice_id = 0;
     uint64_t dropped = 0;
+  };
+
+  // What is wrong with the agent itself, or was and the controller does not know yet that it is
+  // over. Of this process alone: a new one looks for itself, and its Hello ends what it does not
+  // find.
+  struct Said {
+    v1::AgentNotice notice;
+    uint64_t sent = 0;  // in this connection, with this sequence; 0: not yet
+    bool held = false;  // the controller has it
   };
 
   Session(Options options, Env env);
@@ -120,6 +129,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::vector<Waiting> current_;  // for the one under way
   uint64_t look_schedule_ = 0;    // a timer of an older schedule does nothing
 
+  std::map<std::pair<std::string, std::string>, Said> notices_;  // by code and subject
+
   // Of the present connection.
   Link* link_ = nullptr;
   bool welcomed_ = false;
@@ -128,9 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   int silent_ticks_ = 0;
   uint64_t sequence_ = 0;
   int64_t sent_event_id_ = 0;
-  int64_t sent_notice_id_ = 0;
   std::deque<InFlight> in_flight_;
-  std::vector<v1::AgentNotice> unsaved_notices_;  // the outbox's disk is full
 };
 
 }  // namespace keymedic::agent

@@ -149,6 +149,49 @@ TEST_F(SessionTest, PluginNoticesAreSentAndKeptUntilAcknowledged) {
   EXPECT_TRUE(TakeOf(v1::AgentMessage::kNotice).empty());
 }
 
+TEST_F(SessionTest, HelloTellsWhatIsWrongNowAndANewProcessStartsAfresh) {
+  plugins_.AddNotice("AGENT_PLUGIN_QUARANTINED");
+  Boot();
+  Connect();
+  auto sent = link_.Take();
+  ASSERT_TRUE(sent[0].hello().tells_notices());
+  ASSERT_EQ(sent[0].hello().notices_size(), 1);
+  EXPECT_EQ(sent[0].hello().notices(0).code(), "AGENT_PLUGIN_QUARANTINED");
+  session_->Disconnected();
+  Connect();
+  EXPECT_EQ(TakeOf(v1::AgentMessage::kNotice).size(), 1u) << "it was not acknowledged";
+
+  Boot();     // the new process has not seen it, so it does not say it, although it is still not
+  Connect();  // acknowledged
+  sent = link_.Take();
+  EXPECT_TRUE(sent[0].hello().tells_notices());
+  EXPECT_EQ(sent[0].hello().notices_size(), 0);
+  for (const v1::AgentMessage& message : sent) EXPECT_FALSE(message.has_notice());
+}
+
+TEST_F(SessionTest, WhatIsOverIsSaidUntilItIsAcknowledged) {
+  plugins_.AddNotice("AGENT_PLUGIN_QUARANTINED");
+  Boot();
+  Connect();
+  const uint64_t open = TakeOf(v1::AgentMessage::kNotice)[0].notice().sequence();
+  plugins_.AddNotice("AGENT_PLUGIN_QUARANTINED", /*resolved=*/true);
+  ReceiveCollect("r1");
+  auto notices = TakeOf(v1::AgentMessage::kNotice);
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_TRUE(notices[0].notice().resolved());
+  ReceiveAck(open);  // of what was said before
+  session_->Disconnected();
+  Connect();
+  const auto sent = link_.Take();
+  EXPECT_EQ(sent[0].hello().notices_size(), 0);
+  ASSERT_TRUE(sent[1].has_notice());
+  EXPECT_TRUE(sent[1].notice().resolved());
+  ReceiveAck(sent[1].notice().sequence());
+  session_->Disconnected();
+  Connect();
+  EXPECT_TRUE(TakeOf(v1::AgentMessage::kNotice).empty());
+}
+
 TEST_F(SessionTest, UnknownMessageIsIgnored) {
   Connect();
   link_.Take();

@@ -165,16 +165,21 @@ class FleetTest : public testing::Test {
     std::shared_ptr<Session> session;
   };
   Agent Connect(const std::string& id, std::vector<v1::Section> holds = {}) {
-    Agent agent{.link = std::make_shared<FakeLink>()};
-    agent.session = std::make_shared<Session>(*fleet_, fleet_->FindOrAdd(id), agent.link);
-    v1::AgentMessage hello;
-    hello.mutable_hello()->set_machine_name("PC-" + id);
+    v1::Hello hello;
     for (const v1::Section& section : holds) {
-      auto* hash = hello.mutable_hello()->add_hashes();
+      auto* hash = hello.add_hashes();
       hash->set_name(section.name());
       hash->set_sha256(section.sha256());
     }
-    agent.session->OnMessage(hello);
+    return Connect(id, hello);
+  }
+  Agent Connect(const std::string& id, const v1::Hello& hello) {
+    Agent agent{.link = std::make_shared<FakeLink>()};
+    agent.session = std::make_shared<Session>(*fleet_, fleet_->FindOrAdd(id), agent.link);
+    v1::AgentMessage message;
+    *message.mutable_hello() = hello;
+    message.mutable_hello()->set_machine_name("PC-" + id);
+    agent.session->OnMessage(message);
     sessions_.push_back(agent.session);
     return agent;
   }

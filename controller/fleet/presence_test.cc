@@ -87,6 +87,58 @@ TEST_F(FleetTest, WhoIsNotAdmittedAtHelloDoesNotComeIn) {
   EXPECT_FALSE(fleet_->DescribeMachine("m1")->connected());
 }
 
+class NoticesTest : public FleetTest {
+ protected:
+  static v1::AgentNotice Quarantined(const std::string& plugin) {
+    v1::AgentNotice notice;
+    notice.set_code("AGENT_PLUGIN_QUARANTINED");
+    notice.set_subject(plugin);
+    notice.set_message(plugin + " crashed 3 times");
+    return notice;
+  }
+  void Say(Agent& agent, const v1::AgentNotice& notice) {
+    v1::AgentMessage message;
+    *message.mutable_notice() = notice;
+    agent.session->OnMessage(message);
+  }
+  // What the finding's evidence names, of each.
+  std::vector<std::string> Subjects() {
+    std::vector<std::string> subjects;
+    for (const v1::Finding& finding : fleet_->FindingsOf("m1")) {
+      if (finding.code() == "AGENT_PLUGIN_QUARANTINED") {
+        subjects.push_back(finding.evidence(0).field());
+      }
+    }
+    return subjects;
+  }
+};
+
+TEST_F(NoticesTest, WhatANewProcessDoesNotTellIsOver) {
+  Agent first = Connect("m1");
+  Say(first, Quarantined("kms_host"));
+  Say(first, Quarantined("kms_client"));
+  first.session->OnClosed();
+  v1::Hello hello;
+  hello.set_tells_notices(true);
+  *hello.add_notices() = Quarantined("kms_client");
+  *hello.add_notices() = Quarantined("other");
+  Connect("m1", hello);
+  for (int restart = 0; restart < 2; ++restart) {
+    EXPECT_THAT(Subjects(), testing::UnorderedElementsAre("kms_client", "other"));
+    Settle();
+    sessions_.clear();
+    Restart();
+  }
+}
+
+TEST_F(NoticesTest, AnOlderAgentThatTellsNoneTakesNothingBack) {
+  Agent first = Connect("m1");
+  Say(first, Quarantined("kms_host"));
+  first.session->OnClosed();
+  Connect("m1");
+  EXPECT_THAT(Subjects(), testing::ElementsAre("kms_host"));
+}
+
 TEST_F(FleetTest, FindsAMachineByIdOrByANameThatIsUnique) {
   Agent one = Connect("m1"), two = Connect("m2");
   EXPECT_EQ(*fleet_->ResolveMachine("m1"), "m1");

@@ -86,6 +86,7 @@ void Session::OnHello(const v1::Hello& hello) {
   }
   Greet(hello);
   RemoveUnlisted(hello);
+  TakeNotices(hello);
   log::Debug("AGENT_CONNECTED", "machine {} connected", machine_->id);
   if (FleetListener* listener = fleet_.listener()) listener->OnConnected(machine_->id);
 }
@@ -134,6 +135,33 @@ void Session::RemoveUnlisted(const v1::Hello& hello) {
     }
   }
   if (update.removed_size() > 0) OnSections(update);
+}
+
+// Hello tells of everything that is wrong with the agent now. What an earlier process of it said,
+// and could not take back, is over.
+void Session::TakeNotices(const v1::Hello& hello) {
+  if (!hello.tells_notices()) return;
+  std::map<std::string, const v1::AgentNotice*> told;
+  for (const v1::AgentNotice& notice : hello.notices()) told.emplace(NoticeKey(notice), &notice);
+  std::vector<v1::AgentNotice> changes;
+  {
+    std::lock_guard lock(machine_->mutex);
+    for (const auto& [key, notice] : machine_->notices) {
+      if (told.erase(key) > 0) continue;
+      changes.push_back(notice);
+      changes.back().set_resolved(true);
+    }
+  }
+  for (const auto& [key, notice] : told) changes.push_back(*notice);
+  for (v1::AgentNotice& notice : changes) {
+    notice.set_sequence(0);  // there is nothing to acknowledge
+    OnNotice(notice);
+  }
+}
+
+std::string Session::NoticeKey(const v1::AgentNotice& notice) const {
+  return MachineKey(machine_->id,
+                    absl::StrCat(notice.code(), absl::string_view("\0", 1), notice.subject()));
 }
 
 bool Session::CheckSection(v1::Section& section) {
@@ -321,8 +349,7 @@ void Session::OnNotice(const v1::AgentNotice& notice) {
     Ignore("a notice without a proper code and subject");
     return CommitThen({}, notice.sequence(), [] {});
   }
-  const std::string key = MachineKey(
-      machine_->id, absl::StrCat(notice.code(), absl::string_view("\0", 1), notice.subject()));
+  const std::string key = NoticeKey(notice);
   {
     std::lock_guard lock(machine_->mutex);
     machine_->last_seen = fleet_.clock().Now();

@@ -3,7 +3,8 @@
 // One agent's stream, as a protocol: what the controller answers to what the agent says. Knows no
 // gRPC; agent_stream.h brings the messages.
 //
-//   Hello          -> Welcome, then SectionWanted for what differs from what is held durably
+//   Hello          -> Welcome, then SectionWanted for what differs from what is held durably;
+//                     sections and notices that it does not list are no more
 //   SectionUpdate  -> diagnosed, stored; Ack once durable; the listener hears of a finished round
 //   EventBatch     -> stored with the bookmarks; Ack once durable
 //   CommandResult  -> the listener; ResultAck once it says that the result is durable
@@ -53,12 +54,14 @@ class Session : public std::enable_shared_from_this<Session> {
   void OnResult(const v1::CommandResult& result);
   void OnHeartbeat();
   void OnNotice(const v1::AgentNotice& notice);
+  std::string NoticeKey(const v1::AgentNotice& notice) const;
 
   // False: it cannot be kept; said in the log.
   bool CheckSection(v1::Section& section);
   // Writes; `durable` runs once that is on disk, unless something before it was not.
   void CommitThen(Batch batch, uint64_t sequence, std::function<void()> durable);
   void RemoveUnlisted(const v1::Hello& hello);
+  void TakeNotices(const v1::Hello& hello);
   void PruneEvents();
   void Ignore(absl::string_view what);
 
