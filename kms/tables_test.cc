@@ -234,6 +234,7 @@ const std::vector<absl::string_view>& Catalogue() {
       "DNS_SRV_STALE",
       "DNS_SRV_UNSANCTIONED",
       "ESTATE_EXPIRY_AHEAD",
+      "AGENT_IDENTITY_SHARED",
       "AGENT_PLUGIN_QUARANTINED",
       "AGENT_SILENT",
       "AGENT_STATE_UNREADABLE",

@@ -17,7 +17,13 @@ namespace keymedic::controller {
 namespace {
 
 constexpr size_t kChunk = 2000;
-constexpr absl::Duration kLookForSilenceEvery = absl::Seconds(10);
+constexpr absl::Duration kLookAtAgentsEvery = absl::Seconds(10);
+// One replacement is an agent that came back before its old connection was known to be dead. So
+// many within this time are two that take each other's place; until both have been quiet for so
+// long.
+constexpr size_t kSharedTimes = 5;
+constexpr absl::Duration kSharedWithin = absl::Minutes(10);
+constexpr absl::Duration kSharedQuiet = absl::Hours(1);
 
 // The part of a key before its first \0.
 std::string MachineOf(absl::string_view key) { return std::string(key.substr(0, key.find('\0'))); }
@@ -43,6 +49,14 @@ absl::Status Damaged(absl::string_view what, absl::string_view key) {
 absl::Status NoSuchMachine(absl::string_view machine_id) {
   return absl::NotFoundError(
       absl::StrCat("machines/", machine_id, " does not exist; `keymedic machines list` shows all"));
+}
+
+// Machine's mutex held.
+bool IsShared(const Machine& machine, absl::Time now) {
+  const std::deque<absl::Time>& replaced = machine.replaced;
+  if (replaced.empty() || now - replaced.back() >= kSharedQuiet) return false;
+  return machine.shared ||
+         (replaced.size() == kSharedTimes && replaced.back() - replaced.front() <= kSharedWithin);
 }
 
 std::vector<std::string> RolesOf(const Machine& machine) {
@@ -173,7 +187,7 @@ std::vector<FleetPort::MachineInfo> Fleet::Machines() {
 }
 
 std::shared_ptr<const FoldedView> Fleet::View() {
-  LookForSilence();
+  LookAtAgents();
   return diagnosis_.View();
 }
 
@@ -197,7 +211,7 @@ v1::Summary Fleet::Summary() {
 }
 
 v1::ListForecastsResponse Fleet::Forecast(const kms::ForecastOptions& options) {
-  LookForSilence();
+  LookAtAgents();
   return diagnosis_.Forecast(options);
 }
 
@@ -361,6 +375,7 @@ void Fleet::Enrolled(const rows::v1::MachineRow& row) {
 
 absl::Status Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
   std::shared_ptr<AgentLink> replaced;
+  bool news = false;
   {
     std::lock_guard lock(machine.mutex);
     if (machine.removed) {
@@ -369,7 +384,13 @@ absl::Status Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
     }
     replaced = std::exchange(machine.link, std::move(link));
     machine.last_seen = clock_.Now();
+    if (replaced != nullptr) {
+      machine.replaced.push_back(machine.last_seen);
+      if (machine.replaced.size() > kSharedTimes) machine.replaced.pop_front();
+    }
+    news = machine.shared != IsShared(machine, machine.last_seen);
   }
+  if (news) UpdateAgentFindings(machine);
   if (replaced != nullptr) {
     log::Warning("AGENT_REPLACED", "machine {} connected again; its former stream is closed",
                  machine.id);
@@ -422,25 +443,35 @@ void Fleet::UpdateAgentFindings(Machine& machine) {
   for (const auto& [key, notice] : machine.notices) {
     findings.push_back(kms::AgentFinding(agent, notice.code(), notice.subject(), notice.message()));
   }
-  std::optional<v1::Finding> silence = kms::DiagnoseAgent(agent, policy, clock_.Now());
+  const absl::Time now = clock_.Now();
+  machine.shared = IsShared(machine, now);
+  if (machine.shared) {
+    findings.push_back(kms::AgentFinding(
+        agent, "AGENT_IDENTITY_SHARED", "certificate",
+        absl::StrCat("Another agent with this machine's identity took its connection over, ",
+                     kSharedTimes, " times within ", absl::FormatDuration(kSharedWithin), ".")));
+  }
+  std::optional<v1::Finding> silence = kms::DiagnoseAgent(agent, policy, now);
   machine.silent = silence.has_value();
   if (silence) findings.push_back(*std::move(silence));
   diagnosis_.SetAgentFindings(machine.id, std::move(findings));
 }
 
-void Fleet::LookForSilence() {
+void Fleet::LookAtAgents() {
   const absl::Time now = clock_.Now();
   {
-    std::lock_guard lock(silence_mutex_);
-    if (now - looked_for_silence_ < kLookForSilenceEvery) return;
-    looked_for_silence_ = now;
+    std::lock_guard lock(looking_mutex_);
+    if (now - looked_at_agents_ < kLookAtAgentsEvery) return;
+    looked_at_agents_ = now;
   }
   const v1::Policy policy = diagnosis_.policy();
   for (const auto& machine : All()) {
     bool changed;
     {
       std::lock_guard lock(machine->mutex);
-      changed = machine->silent != kms::DiagnoseAgent(ContactOf(*machine), policy, now).has_value();
+      changed =
+          machine->silent != kms::DiagnoseAgent(ContactOf(*machine), policy, now).has_value() ||
+          machine->shared != IsShared(*machine, now);
     }
     if (changed) UpdateAgentFindings(*machine);
   }

@@ -90,7 +90,7 @@ class Fleet final : public FleetPort {
   void Detach(Machine& machine, const AgentLink* link);
   // Machine's mutex held: hands its row to the store.
   void SaveRow(Machine& machine);
-  // After its notices or its silence changed.
+  // After its notices, its silence, or whether its identity is shared changed.
   void UpdateAgentFindings(Machine& machine);
 
  private:
@@ -108,7 +108,7 @@ class Fleet final : public FleetPort {
   std::shared_ptr<Machine> Find(const std::string& machine_id);
   std::vector<std::shared_ptr<Machine>> All();
   kms::AgentContact ContactOf(const Machine& machine) const;
-  void LookForSilence();
+  void LookAtAgents();
   std::shared_ptr<AgentLink> LinkOf(const std::string& machine_id);
   bool SendTo(const std::string& machine_id, v1::ControllerMessage message);
 
@@ -120,8 +120,8 @@ class Fleet final : public FleetPort {
   std::atomic<FleetListener*> listener_ = nullptr;
   std::shared_mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Machine>> machines_;  // guarded by mutex_
-  std::mutex silence_mutex_;
-  absl::Time looked_for_silence_ = absl::InfinitePast();  // guarded by silence_mutex_
+  std::mutex looking_mutex_;
+  absl::Time looked_at_agents_ = absl::InfinitePast();  // guarded by looking_mutex_
 };
 
 // The name's machine part, for store keys: id \0 rest.

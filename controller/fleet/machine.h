@@ -5,6 +5,7 @@
 #define KEYMEDIC_CONTROLLER_FLEET_MACHINE_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,8 +48,10 @@ struct Machine {
   std::shared_ptr<AgentLink> link;                 // null: not connected
   absl::Time last_seen = absl::InfinitePast();
   uint32_t events_since_prune = 0;
-  bool silent = false;   // AGENT_SILENT is among its findings
-  bool removed = false;  // gone for good: nothing of it is written any more
+  std::deque<absl::Time> replaced;  // when a new stream ended one that lived; the newest
+  bool silent = false;              // AGENT_SILENT is among its findings
+  bool shared = false;              // likewise AGENT_IDENTITY_SHARED
+  bool removed = false;             // gone for good: nothing of it is written any more
 
   HeldSection* FindSection(const std::string& name) {
     for (HeldSection& section : sections) {

@@ -139,6 +139,44 @@ TEST_F(NoticesTest, AnOlderAgentThatTellsNoneTakesNothingBack) {
   EXPECT_THAT(Subjects(), testing::ElementsAre("kms_host"));
 }
 
+TEST_F(FleetTest, TwoAgentsWithOneIdentityAreAFindingUntilTheyAreQuiet) {
+  const auto shared = [this] {
+    int count = 0;
+    for (const v1::Finding& finding : fleet_->Findings()) {
+      count += finding.code() == "AGENT_IDENTITY_SHARED";
+    }
+    return count;
+  };
+  Connect("m1");
+  for (int replaced = 1; replaced <= 5; ++replaced) {
+    EXPECT_EQ(shared(), 0) << replaced;
+    clock_.seconds += 120;
+    Connect("m1");
+  }
+  EXPECT_EQ(shared(), 1);
+  Connect("m2");
+  clock_.seconds += 1800;
+  Agent last = Connect("m1");
+  clock_.seconds += 3590;
+  EXPECT_EQ(shared(), 1) << "they are not quiet yet";
+  clock_.seconds += 20;
+  EXPECT_EQ(shared(), 0);
+  Connect("m1");
+  EXPECT_EQ(shared(), 0) << "one replacement is nothing, also afterwards";
+}
+
+TEST_F(FleetTest, AgentsThatComeBackBeforeTheyWereMissedAreNoClones) {
+  Connect("m1");
+  for (int i = 0; i < 20; ++i) {
+    clock_.seconds += 151;  // four in ten minutes
+    Connect("m1");
+    EXPECT_THAT(CodesOf("m1"), testing::Not(Contains("AGENT_IDENTITY_SHARED")));
+  }
+  clock_.seconds += 151;
+  for (int i = 0; i < 20; ++i) Connect("m1").session->OnClosed();  // each had ended
+  EXPECT_THAT(CodesOf("m1"), testing::Not(Contains("AGENT_IDENTITY_SHARED")));
+}
+
 TEST_F(FleetTest, FindsAMachineByIdOrByANameThatIsUnique) {
   Agent one = Connect("m1"), two = Connect("m2");
   EXPECT_EQ(*fleet_->ResolveMachine("m1"), "m1");
