@@ -24,7 +24,6 @@ namespace {
 
 // A plugin that hangs in the first look does not keep the agent from its controller.
 constexpr absl::Duration kFirstLookPatience = absl::Seconds(10);
-constexpr int kMaxDoublings = 20;
 
 // Owns the parts and the loop of connecting. Everything runs on the strand, but for what is said
 // to be called from outside.
@@ -66,7 +65,6 @@ class Core final : public Link, public std::enable_shared_from_this<Core> {
   absl::Status StoreNext(const std::string& certificate_pem, const std::string& ca_pem);
   void Welcomed();
   void Closed(const absl::Status& status, absl::Duration retry_after);
-  absl::Duration ReconnectDelay(absl::Duration retry_after);
   void RenewIfDue();
   void Renewed(absl::StatusOr<v1::RenewCertificateResponse> response);
   void ReconnectNow();
@@ -297,7 +295,8 @@ void Core::Closed(const absl::Status& status, absl::Duration retry_after) {
     ++failures_;
     if (identity_.next().has_value()) next_failed_ = using_next_;
   }
-  const absl::Duration delay = ReconnectDelay(retry_after);
+  const absl::Duration delay =
+      ReconnectDelay(options_.reconnect, failures_, retry_after, deps_.random.Uniform());
   const std::string text =
       fmt::format("{} {}: {}; next attempt in {}",
                   was_connected ? "lost the connection to" : "cannot connect to",
@@ -313,15 +312,6 @@ void Core::Closed(const absl::Status& status, absl::Duration retry_after) {
   strand_->PostAfter(delay, [weak = weak_from_this()] {
     if (auto self = weak.lock()) self->Connect();
   });
-}
-
-// Full jitter. What the controller asks for comes on top, so that those it sent away do not all
-// come back at once.
-absl::Duration Core::ReconnectDelay(absl::Duration retry_after) {
-  const absl::Duration ceiling =
-      std::min(options_.reconnect_cap,
-               options_.reconnect_base * (int64_t{1} << std::min(failures_, kMaxDoublings)));
-  return retry_after + ceiling * deps_.random.Uniform();
 }
 
 void Core::RenewIfDue() {

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/plugin_runner.h"
+#include "agent/reconnect.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
@@ -31,9 +32,7 @@ struct AgentOptions {
   std::map<std::string, std::string> labels;
   absl::Duration collect_interval = absl::Minutes(15);  // the controller's Welcome may change it
   absl::Duration plugin_timeout = absl::Seconds(60);
-  absl::Duration reconnect_base =
-      absl::Seconds(1);  // full jitter: uniform in [0, min(cap, base*2^n)]
-  absl::Duration reconnect_cap = absl::Minutes(2);
+  ReconnectPolicy reconnect;
   uint64_t outbox_max_bytes = 16 << 20;  // oldest events dropped first, and counted
 };
 

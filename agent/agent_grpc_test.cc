@@ -56,8 +56,7 @@ class AgentGrpcTest : public ::testing::Test {
     AgentOptions options;
     options.state_dir = dir_;
     options.machine_name = "pc-017";
-    options.reconnect_base = absl::Milliseconds(20);
-    options.reconnect_cap = absl::Milliseconds(200);
+    options.reconnect = {.first = absl::Milliseconds(20), .most = absl::Milliseconds(200)};
     auto agent = Agent::Open(options, {clock_, random_, *executor_, plugins_});
     ASSERT_TRUE(agent.ok()) << agent.status();
     agent_ = *std::move(agent);

@@ -89,6 +89,7 @@ absl::Status ParseConfig(const std::string& file, const std::string& text, Confi
       {"name", Text(config.name)},
       {"collect_interval_seconds",
        Number([&](int64_t n) { config.collect_interval = absl::Seconds(n); }, 1)},
+      {"reconnect_seconds", Number([&](int64_t n) { config.reconnect = absl::Seconds(n); }, 1)},
       {"labels", Texts(config.labels)},
       {"plugins",
        [&](const toml::node& node) {

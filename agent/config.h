@@ -5,6 +5,7 @@
 //
 //   state_dir = "/var/lib/keymedic/agent"
 //   name = "pc-017"
+//   reconnect_seconds = 10  # within which it comes back after the controller was lost, at random
 //   [labels]
 //   site = "berlin"
 //   [plugins]
@@ -38,6 +39,7 @@ struct Config {
   std::string system = "local";
   std::map<std::string, std::string> plugin_settings;  // for the plugins; the agent knows none
   absl::Duration collect_interval = absl::Minutes(15);
+  absl::Duration reconnect = absl::Seconds(10);  // ReconnectPolicy::first
   absl::Duration plugin_timeout = absl::Seconds(60);
   uint64_t memory_limit_mb = 512;
   uint64_t cpu_limit_seconds = 60;

@@ -19,6 +19,7 @@ TEST(ConfigTest, ReadsWhatItKnows) {
   const absl::Status status = ParseConfig("agent.toml", R"(
 state_dir = "/srv/keymedic"
 collect_interval_seconds = 60
+reconnect_seconds = 45
 [labels]
 site = "berlin"
 [plugins]
@@ -31,6 +32,7 @@ memory_limit_mb = 64
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(config.state_dir, "/srv/keymedic");
   EXPECT_EQ(config.collect_interval, absl::Minutes(1));
+  EXPECT_EQ(config.reconnect, absl::Seconds(45));
   EXPECT_EQ(config.labels.at("site"), "berlin");
   EXPECT_EQ(config.system, "lab:unix:/run/lab.sock#pc-017");
   EXPECT_EQ(config.memory_limit_mb, 64u);

@@ -46,6 +46,7 @@ absl::Status BeAgent(const Config& config, const Clock& clock, Random& random, E
   options.machine_name = config.name;
   options.labels = config.labels;
   options.collect_interval = config.collect_interval;
+  options.reconnect.first = config.reconnect;
   options.plugin_timeout = config.plugin_timeout;
   KM_ASSIGN_OR_RETURN(const auto agent, Agent::Open(options, {clock, random, executor, *plugins}));
   log::Info("AGENT_STARTED", "keymedic-agent {} for machine {} ({})", KEYMEDIC_VERSION,
