@@ -191,6 +191,49 @@ TEST_F(FleetTest, StoresEventsWithTheirBookmarksAndKeepsTheNewest) {
   EXPECT_EQ(sent[0].welcome().stored(0).record_id(), record);
 }
 
+// What agents say all day, and what people look at, costs the database no read. (Events are read
+// once in some hundreds, when the oldest go.)
+TEST_F(FleetTest, AConnectedEstateReadsNothingFromTheStore) {
+  Connect("m2", {EnterpriseOs()});
+  Settle();
+  store_.reads = 0;
+  Agent agent = Connect("m1", {EnterpriseOs()});
+  v1::AgentMessage message;
+  for (int i = 0; i < 100; ++i) {
+    message.mutable_heartbeat();
+    agent.session->OnMessage(message);
+  }
+  for (uint64_t i = 1; i <= 20; ++i) {
+    Update(agent, i, {EnterpriseOs(), RetailLicensing()}, absl::StrCat("c", i));
+  }
+  Update(agent, 21, {}, "", {"licensing"});
+  for (uint64_t i = 1; i <= 200; ++i) {
+    v1::EventRecord& event = *message.mutable_events()->add_events();
+    event.set_channel("Application");
+    event.set_record_id(i);
+  }
+  agent.session->OnMessage(message);
+  message.mutable_result()->set_command_id("c1");
+  agent.session->OnMessage(message);
+  message.mutable_notice()->set_code("AGENT_PLUGIN_QUARANTINED");
+  agent.session->OnMessage(message);
+  Settle();
+  agent.session->OnClosed();
+  Agent again = Connect("m1", {EnterpriseOs(), RetailLicensing()});
+  Settle();
+  fleet_->Send("m1", {});
+  fleet_->RequestCollect("m1", "c");
+  clock_.seconds += 3600;  // everything is looked at again
+  EXPECT_FALSE(fleet_->Findings().empty());
+  EXPECT_FALSE(fleet_->FindingsOf("m1").empty());
+  EXPECT_EQ(fleet_->Summary().machines(), 2u);
+  EXPECT_THAT(fleet_->Machines(), SizeIs(2));
+  EXPECT_TRUE(fleet_->DescribeMachine("m1").ok());
+  EXPECT_EQ(store_.reads, 0);
+  EXPECT_THAT(*fleet_->SectionsOf("m1"), SizeIs(1)) << "whole sections stand there alone";
+  EXPECT_EQ(store_.reads, 1);
+}
+
 TEST_F(FleetTest, SaysWhenAnAgentIsSilentAndWhenItIsBack) {
   Agent agent = Connect("m1");
   Update(agent, 1, {EnterpriseOs()});

@@ -29,7 +29,7 @@ class TestClock final : public Clock {
   std::atomic<int64_t> seconds = 1'790'000'000;
 };
 
-// Passes everything on, and can be told to refuse.
+// Passes everything on, counts what is read, and can be told to refuse.
 class FaultyStore final : public Store {
  public:
   explicit FaultyStore(std::unique_ptr<Store> inner) : inner_(std::move(inner)) {}
@@ -48,12 +48,15 @@ class FaultyStore final : public Store {
     }
   }
   absl::StatusOr<std::optional<std::string>> Get(Table table, absl::string_view key) override {
+    ++reads;
     return inner_->Get(table, key);
   }
   absl::StatusOr<std::vector<Row>> Scan(Table table, absl::string_view prefix,
                                         absl::string_view after, size_t limit) override {
+    ++reads;
     return inner_->Scan(table, prefix, after, limit);
   }
+  std::atomic<int> reads = 0;
   bool full = false;
   std::vector<std::function<void()>>* held = nullptr;  // not null: nothing becomes durable yet
 
