@@ -186,6 +186,10 @@ std::vector<FleetPort::MachineInfo> Fleet::Machines() {
   return infos;
 }
 
+std::optional<int32_t> Fleet::UtcOffsetMinutesOf(const std::string& machine_id) {
+  return diagnosis_.FactsOf(machine_id).utc_offset_minutes;
+}
+
 std::shared_ptr<const FoldedView> Fleet::View() {
   LookAtAgents();
   return diagnosis_.View();

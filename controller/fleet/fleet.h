@@ -42,6 +42,7 @@ class Fleet final : public FleetPort {
 
   // FleetPort
   std::vector<MachineInfo> Machines() override;
+  std::optional<int32_t> UtcOffsetMinutesOf(const std::string& machine_id) override;
   std::vector<v1::Finding> Findings() override;
   std::vector<v1::Finding> FindingsOf(const std::string& machine_id) override;
   bool Send(const std::string& machine_id, const v1::Command& command) override;

@@ -46,6 +46,8 @@ class FleetPort {
     std::optional<int32_t> utc_offset_minutes = std::nullopt;  // of its time zone
   };
   virtual std::vector<MachineInfo> Machines() = 0;
+  // Of its time zone, as it reported last: it moves with the seasons.
+  virtual std::optional<int32_t> UtcOffsetMinutesOf(const std::string& machine_id) = 0;
   // Everything, folded: causes first, followers name their cause.
   virtual std::vector<v1::Finding> Findings() = 0;
   // What this machine shows now, unfolded.

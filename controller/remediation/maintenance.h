@@ -17,8 +17,7 @@ struct Opening {
 };
 
 // The opening that `now` is in, or else the next one; windows that touch or overlap are one.
-// Without windows: always open. `utc_offset_minutes`: of the machine's time zone; a change of it
-// (summer time) counts from when the machine reports it.
+// Without windows: always open. `utc_offset_minutes`: of the machine's time zone at this time.
 Opening NextOpening(const v1::RolloutPolicy& policy, int utc_offset_minutes, absl::Time now);
 
 // kInvalidArgument naming the window and the value.

@@ -77,9 +77,15 @@ absl::Status RemediationManager::Load() {
     if (IsEnded(header) || header.state() == v1::REMEDIATION_STATE_PLANNED) continue;
     KM_RETURN_IF_ERROR(LoadTargets(deps_.store, header));
     const std::string id = header.id();
-    running_[id] = std::make_unique<Rollout>(std::move(header));
+    running_[id] = MakeRollout(std::move(header));
   }
   return absl::OkStatus();
+}
+
+std::unique_ptr<Rollout> RemediationManager::MakeRollout(v1::Remediation remediation) {
+  return std::make_unique<Rollout>(std::move(remediation), [this](const std::string& machine_id) {
+    return deps_.fleet.UtcOffsetMinutesOf(machine_id);
+  });
 }
 
 // --- What the fleet tells ---
@@ -125,7 +131,7 @@ void RemediationManager::HandleLate(const CommandId& id, const std::string& mach
   absl::StatusOr<v1::Remediation> remediation = LoadRemediation(deps_.store, id.remediation);
   if (!remediation.ok()) return;  // the agent will tell it again
   if (!id.IsFor(*remediation, machine_id)) return durable();
-  auto rollout = std::make_unique<Rollout>(*std::move(remediation));
+  auto rollout = MakeRollout(*std::move(remediation));
   Rollout::Effects effects = rollout->Result(result, deps_.clock.Now());
   if (effects.audit.empty()) return durable();
   // Among the running ones until it is durable, so that a repeated result finds it there.
@@ -277,7 +283,7 @@ void RemediationManager::ReadAgain(const std::string& id) {
   headers_[id].clear_targets();
   // Planned: its start was refused, so it never began.
   if (IsEnded(*remediation) || remediation->state() == v1::REMEDIATION_STATE_PLANNED) return;
-  running_[id] = std::make_unique<Rollout>(*std::move(remediation));
+  running_[id] = MakeRollout(*std::move(remediation));
   Carry(id, running_[id]->Recover(deps_.clock.Now()));
 }
 

@@ -170,6 +170,7 @@ class RemediationManager final : public FleetListener {
   void Publish(const std::string& id, const v1::RemediationProgress& progress, bool last);
   void HandleResult(const std::string& machine_id, const v1::CommandResult& result,
                     std::function<void()> durable);
+  std::unique_ptr<Rollout> MakeRollout(v1::Remediation remediation);
   void HandleLate(const CommandId& id, const std::string& machine_id,
                   const v1::CommandResult& result, std::function<void()> durable);
   void ArmTimer();

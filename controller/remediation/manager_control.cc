@@ -73,7 +73,7 @@ void RemediationManager::ApplyControl(Control control, const v1::ControlRemediat
                                  : request.reason();
   const AuditRecord line{actor, std::string(act), remediation->name(), detail};
   if (planned && control == Control::kAbort) {
-    running_[id] = std::make_unique<Rollout>(*std::move(remediation));
+    running_[id] = MakeRollout(*std::move(remediation));
   }
   const auto rollout = running_.find(id);
   absl::StatusOr<Rollout::Effects> effects = Rollout::Effects();

@@ -340,7 +340,7 @@ void RemediationManager::BeginRollout(const v1::StartRemediationRequest& request
       actor, "remediation.start", remediation->name(),
       absl::StrCat(remediation->targets_size(), " targets, budget ", BudgetOf(*remediation),
                    ", hash ", remediation->plan_hash(), ApprovedActions(*remediation))};
-  running_[id] = std::make_unique<Rollout>(*std::move(remediation));
+  running_[id] = MakeRollout(*std::move(remediation));
   Rollout::Effects effects = running_[id]->Start(deps_.clock.Now());
   // Another policy may have cut all waves anew.
   for (int i = 0; i < running_[id]->remediation().targets_size(); ++i) effects.targets.insert(i);

@@ -31,8 +31,10 @@ absl::Time DeadlineOf(const v1::Target& target, const v1::RolloutPolicy& policy,
 
 }  // namespace
 
-Rollout::Rollout(v1::Remediation remediation)
-    : remediation_(std::move(remediation)), budget_(BudgetOf(remediation_)) {
+Rollout::Rollout(v1::Remediation remediation, UtcOffsetMinutesOf utc_offset_of)
+    : remediation_(std::move(remediation)),
+      utc_offset_of_(std::move(utc_offset_of)),
+      budget_(BudgetOf(remediation_)) {
   for (int i = 0; i < remediation_.targets_size(); ++i) {
     const v1::Target& target = remediation_.targets(i);
     by_machine_[target.machine_id()] = i;

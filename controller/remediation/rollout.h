@@ -27,7 +27,9 @@
 #define KEYMEDIC_CONTROLLER_REMEDIATION_ROLLOUT_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -62,7 +64,11 @@ class Rollout {
     bool ask_health = false;  // a wave has soaked: tell Health
   };
 
-  explicit Rollout(v1::Remediation remediation);
+  // Of a machine's time zone now; nothing where that is not known.
+  using UtcOffsetMinutesOf = std::function<std::optional<int32_t>(const std::string& machine_id)>;
+
+  // Without `utc_offset_of`, or where it knows nothing, the plan's offset holds.
+  explicit Rollout(v1::Remediation remediation, UtcOffsetMinutesOf utc_offset_of = nullptr);
 
   Effects Start(absl::Time now);
   Effects Recover(absl::Time now);
@@ -142,9 +148,11 @@ class Rollout {
   bool HasSoaked(Changes& changes);
   void OpenWave(uint32_t wave, Changes& changes);
   bool InWindow(uint32_t index, Changes& changes);
-  struct Crowd;  // in flight per KMS host and per site
+  bool TakeUtcOffset(v1::Target& target) const;  // says whether it has changed
+  struct Crowd;                                  // in flight per KMS host and per site
 
   v1::Remediation remediation_;
+  UtcOffsetMinutesOf utc_offset_of_;
   uint32_t budget_;
   std::map<std::string, uint32_t, std::less<>> by_machine_;
   // Every target that is not at its end is in exactly one of these.

@@ -134,6 +134,17 @@ Rollout::Effects Rollout::Health(const std::vector<std::string>& troubles, absl:
 
 // --- Windows ---
 
+// A plan may wait over the end of summer time: its window is where the machine's clock is now.
+bool Rollout::TakeUtcOffset(v1::Target& target) const {
+  const std::optional<int32_t> offset =
+      utc_offset_of_ ? utc_offset_of_(target.machine_id()) : std::nullopt;
+  if (!offset || (target.has_utc_offset_minutes() && target.utc_offset_minutes() == *offset)) {
+    return false;
+  }
+  target.set_utc_offset_minutes(*offset);
+  return true;
+}
+
 // Says whether the target may begin now; notes what it waits for. One that missed its window may
 // end here.
 bool Rollout::InWindow(uint32_t index, Changes& changes) {
@@ -141,10 +152,12 @@ bool Rollout::InWindow(uint32_t index, Changes& changes) {
   const v1::RolloutPolicy& policy = remediation_.policy();
   if (policy.windows().empty() || target.any_time()) return true;
   const auto turn = window_turns_.find(index);
-  const bool ended = target.has_window_ends() && FromTimestamp(target.window_ends()) <= changes.now;
   if (turn != window_turns_.end() && turn->second > changes.now) {
     return turn->second == FromTimestamp(target.window_ends());
   }
+  const bool moved = TakeUtcOffset(target);
+  const bool ended =
+      !moved && target.has_window_ends() && FromTimestamp(target.window_ends()) <= changes.now;
   if (ended && policy.missed_window() == v1::MISSED_WINDOW_SKIP) {
     Finish(index, v1::TARGET_STATE_SKIPPED, "missed its maintenance window; nothing was sent",
            changes);
@@ -159,7 +172,7 @@ bool Rollout::InWindow(uint32_t index, Changes& changes) {
   const Opening opening = NextOpening(policy, offset, changes.now);
   const bool open = opening.begin <= changes.now;
   window_turns_[index] = open ? opening.end : opening.begin;
-  if (!target.has_window_ends() || ended) {
+  if (!target.has_window_ends() || ended || moved) {
     *target.mutable_window_ends() = ToTimestamp(opening.end);
     changes.effects.targets.insert(index);
   }

@@ -174,6 +174,29 @@ TEST_F(WindowTest, EachMachineBeginsInItsOwnTime) {
   EXPECT_EQ(rollout.remediation().targets(0).message(), "");
 }
 
+// It was planned in summer time and waits until after its end; or the other way about.
+TEST_F(WindowTest, AWindowMovesWithTheMachinesClock) {
+  for (const int32_t now : {0, 120}) {
+    std::optional<int32_t> offset = 60;
+    Rollout rollout(Remediation(v1::MISSED_WINDOW_SKIP), [&](const std::string& machine) {
+      return machine == "m0" ? offset : std::nullopt;
+    });
+    rollout.Start(kStart);
+    const absl::Time opens = kStart + absl::Hours(13);  // 22:00 by the plan's offset
+    offset = now;
+    const auto sends = TargetsOf(rollout.Tick(opens));
+    if (now == 120) {
+      EXPECT_EQ(sends, std::vector<uint32_t>{0}) << "there it is 23:00";
+      EXPECT_EQ(FromTimestamp(rollout.remediation().targets(0).window_ends()),
+                opens + absl::Hours(1));
+      continue;
+    }
+    EXPECT_TRUE(sends.empty()) << "there it is 21:00";
+    EXPECT_TRUE(TargetsOf(rollout.Tick(opens + absl::Minutes(59))).empty());
+    EXPECT_EQ(TargetsOf(rollout.Tick(opens + absl::Hours(1))), std::vector<uint32_t>{0});
+  }
+}
+
 TEST_F(WindowTest, AMissedOneIsForTheRule) {
   for (const auto missed :
        {v1::MISSED_WINDOW_NEXT, v1::MISSED_WINDOW_SKIP, v1::MISSED_WINDOW_RUN}) {

@@ -117,6 +117,10 @@ class SimulatedFleet final : public FleetPort {
     for (const auto& [id, machine] : machines_) all.push_back(machine.info);
     return all;
   }
+  std::optional<int32_t> UtcOffsetMinutesOf(const std::string& machine_id) override {
+    const auto machine = machines_.find(machine_id);
+    return machine == machines_.end() ? std::nullopt : machine->second.info.utc_offset_minutes;
+  }
   std::vector<v1::Finding> Findings() override {
     std::vector<v1::Finding> all;
     for (const auto& [id, machine] : machines_) {

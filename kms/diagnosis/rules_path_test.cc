@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <fstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "kms/diagnosis/client_cases_testing.h"
 
 namespace keymedic::kms {
@@ -470,6 +476,37 @@ TEST(PathRules, APinnedAddressIsTheHostThatHasIt) {
   v1::Policy policy;
   Sanctions(policy);
   EXPECT_THAT(Codes(Diagnose(estate, "pc", policy)), ElementsAre("CLIENT_HOST_OVERRIDE"));
+}
+
+// Each endpoint of clouds.csv, as DNS or the machine itself may write it.
+TEST(PathRules, ACloudsOwnEndpointThatIsNotReachedIsAMatterOfTheWay) {
+  const char* sources = std::getenv("KEYMEDIC_SOURCE_DIR");
+  ASSERT_NE(sources, nullptr) << "run it with ctest";
+  std::ifstream table(absl::StrCat(sources, "/kms/data/clouds.csv"));
+  std::string line;
+  ASSERT_TRUE(std::getline(table, line));
+  int rows = 0;
+  for (; std::getline(table, line); ++rows) {
+    const std::vector<std::string> cells = absl::StrSplit(line, ',');
+    ASSERT_EQ(cells.size(), 2u) << line;
+    for (const std::string& host : {cells[0], absl::AsciiStrToUpper(cells[0]) + "."}) {
+      MachineState machine = Pinned(UnlicensedClient("pc"), host.c_str());
+      AddAttempt(machine, 12288, kNoContact, host.c_str());
+      Estate estate;
+      estate.Upsert(machine);
+      const std::vector<v1::Finding> findings = Diagnose(estate, "pc");
+      EXPECT_THAT(Codes(findings), ElementsAre("CLIENT_HOST_UNREACHABLE")) << host;
+      const v1::Finding* finding = FindCode(findings, "CLIENT_HOST_UNREACHABLE");
+      ASSERT_NE(finding, nullptr) << host;
+      EXPECT_THAT(finding->explanation(),
+                  HasSubstr(absl::StrCat("The host is ", cells[1], "'s own")))
+          << host;
+      EXPECT_FALSE(finding->why_untreatable().empty()) << host;
+      EXPECT_THAT(Treatments(*finding), IsEmpty())
+          << host << ": neither a key nor a record mends it";
+    }
+  }
+  EXPECT_GT(rows, 10);
 }
 
 TEST(PathRules, TheHostKeyIsTreatedOnTheHost) {

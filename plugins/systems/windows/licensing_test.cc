@@ -310,6 +310,13 @@ TEST_F(WindowsLicensingTest, ActivatesButNotALicensedMakAgain) {
   EXPECT_TRUE(absl::IsNotFound(licensing_->Activate("other").status()));
 }
 
+TEST_F(WindowsLicensingTest, SettingAHostIsTwoCallsAndNoAttemptToActivate) {
+  EXPECT_EQ(*licensing_->SetKmsHost("new.example", 1689), 0u);
+  EXPECT_THAT(wmi_->calls,
+              ElementsAre(absl::StrCat(kServicePath, "SetKeyManagementServiceMachine new.example"),
+                          absl::StrCat(kServicePath, "SetKeyManagementServicePort 1689")));
+}
+
 TEST_F(WindowsLicensingTest, AHostThatCannotBeSetWholeIsNotSetAtAll) {
   service_()["KeyManagementServiceMachine"] = std::string("old.example");
   wmi_->refuse["SetKeyManagementServicePort"] = 0x80070057;
