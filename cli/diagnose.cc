@@ -19,7 +19,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kWidth = 96;
 constexpr size_t kMaxLabels = 4u << 20;
 constexpr size_t kMaxEvidence = 8;  // lines for one cause
 
@@ -95,7 +94,7 @@ void PrintVerdict(const v1::DiagnoseCapturesResponse& response, std::ostream& ou
 // "  Seen   event 12288  error = 0xC004F06C", the label on the first line only.
 void PrintField(absl::string_view label, absl::string_view text, std::ostream& out, bool color) {
   constexpr size_t kIndent = 11;
-  std::string wrapped = Wrap(text, kIndent, kWidth);
+  std::string wrapped = Wrap(text, kIndent, kTextWidth);
   const std::string head = absl::StrCat("  ", label);
   if (!label.empty() && wrapped.size() >= kIndent) {
     wrapped.erase(0, kIndent);
@@ -123,8 +122,8 @@ void PrintCause(const v1::Finding& cause, const v1::DiagnoseCapturesResponse& re
   out << '\n'
       << Paint(severity, StyleOf(cause.severity()), color) << "  "
       << Paint(cause.code(), Style::kBold, color) << "  " << cause.subject() << '\n';
-  out << Paint(Wrap(cause.title(), 2, kWidth), Style::kBold, color) << '\n';
-  if (!cause.explanation().empty()) out << Wrap(cause.explanation(), 2, kWidth) << '\n';
+  out << Paint(Wrap(cause.title(), 2, kTextWidth), Style::kBold, color) << '\n';
+  if (!cause.explanation().empty()) out << Wrap(cause.explanation(), 2, kTextWidth) << '\n';
   size_t shown = 0;
   for (const v1::Evidence& seen : cause.evidence()) {
     if (shown == kMaxEvidence) break;
@@ -173,7 +172,7 @@ void PrintTable(const v1::DiagnoseCapturesResponse& response, std::ostream& out,
   for (const v1::Unread& unread : response.unread()) {
     const std::string place =
         unread.line() == 0 ? unread.file() : absl::StrCat(unread.file(), ":", unread.line());
-    out << Wrap(absl::StrCat(place, ": ", unread.reason()), 2, kWidth) << '\n';
+    out << Wrap(absl::StrCat(place, ": ", unread.reason()), 2, kTextWidth) << '\n';
   }
 }
 

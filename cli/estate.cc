@@ -14,8 +14,6 @@
 namespace keymedic::cli {
 namespace {
 
-constexpr size_t kWidth = 96;
-
 std::string Day(const google::protobuf::Timestamp& at) {
   return absl::FormatTime("%Y-%m-%d", FromTimestamp(at), absl::UTCTimeZone());
 }
@@ -51,7 +49,7 @@ void PrintForecast(const v1::ListForecastsResponse& answer, bool color) {
   if (summary.not_known() != 0) std::cout << ", of " << summary.not_known() << " it is not known";
   std::cout << ".\n";
   for (const v1::ForecastGroup& group : summary.groups()) {
-    const std::string text = Wrap(group.text(), 2, kWidth);
+    const std::string text = Wrap(group.text(), 2, kTextWidth);
     std::cout << '\n' << Paint(text, StyleOfGroup(group), color) << '\n';
   }
   if (answer.forecasts().empty()) return;

@@ -17,8 +17,6 @@
 namespace keymedic::cli {
 namespace {
 
-constexpr size_t kWidth = 96;
-
 int List(const Globals& globals, const std::string& filter, bool all) {
   auto session = OpenSession(globals);
   if (!session.ok()) return Fail(session.status());
@@ -43,7 +41,7 @@ int List(const Globals& globals, const std::string& filter, bool all) {
 }
 
 void PrintPair(const char* label, absl::string_view text) {
-  if (!text.empty()) std::cout << "  " << label << '\n' << Wrap(text, 4, kWidth) << '\n';
+  if (!text.empty()) std::cout << "  " << label << '\n' << Wrap(text, 4, kTextWidth) << '\n';
 }
 
 int ExplainFinding(const Globals& globals, const kms::FindingRow& row) {

@@ -26,7 +26,7 @@ int Show(const Globals& globals) {
   return kOk;
 }
 
-int Set(const Globals& globals, const std::string& file) {
+int SetPolicy(const Globals& globals, const std::string& file) {
   auto text = ReadFile(file, kMostBytes);
   if (!text.ok()) return Fail(text.status(), kUsage);
   v1::UpdatePolicyRequest request;
@@ -69,7 +69,7 @@ void AddPolicy(CLI::App& app, Globals& globals, int& exit_code) {
   set->fallthrough();
   auto file = std::make_shared<std::string>();
   set->add_option("FILE", *file, "JSON, as `keymedic policy show` prints it")->required();
-  set->callback([&globals, &exit_code, file] { exit_code = Set(globals, *file); });
+  set->callback([&globals, &exit_code, file] { exit_code = SetPolicy(globals, *file); });
 }
 
 }  // namespace keymedic::cli

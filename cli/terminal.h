@@ -41,6 +41,9 @@ class TextTable {
   std::vector<Row> rows_;
 };
 
+// Of running text, in columns.
+inline constexpr size_t kTextWidth = 96;
+
 // Lines of at most `width` columns, each after `indent`.
 std::string Wrap(absl::string_view text, size_t indent, size_t width);
 

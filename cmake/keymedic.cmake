@@ -4,9 +4,10 @@
 # that the folders use.
 #
 #   km_library(name SOURCES ... [DEPS ...] [GRPC])   static library km_<name>
-#   km_program(name SOURCES ... [DEPS ...] [GRPC])   program <name> in build/<preset>/bin
+#   km_program(name SOURCES ... [DEPS ...] [GRPC] [UNITY])   program <name> in build/<preset>/bin
 #   km_test(name SOURCES ... [DEPS ...] [GRPC] [LABELS ...])  GoogleTest program, registered with ctest
 #
+# UNITY: its files are compiled some at a time, as each spends most of its time on the same large headers.
 # GRPC: the target includes gRPC headers; it then shares one precompiled header with the others.
 # LABELS: `sanitize`, its subject handles memory by hand or input from outside, and `threads`, it has
 # threads of its own; the targets sanitize_tests and threads_tests build these and no others.
@@ -105,7 +106,7 @@ if(KEYMEDIC_SANITIZE MATCHES thread)
 endif()
 
 function(_km_setup target)
-  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;GTEST" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;GTEST;UNITY" "" "SOURCES;DEPS;LABELS")
   target_link_libraries(${target} PUBLIC km_options ${A_DEPS})
   if(A_GTEST)
     target_compile_options(${target} PRIVATE ${test_options})
@@ -131,9 +132,10 @@ function(km_library name)
 endfunction()
 
 function(km_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC" "" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;UNITY" "" "SOURCES;DEPS")
   add_executable(${name} ${A_SOURCES} ${program_parts})
   _km_setup(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${A_UNITY} UNITY_BUILD_BATCH_SIZE 5)
 endfunction()
 
 function(km_test name)

@@ -118,10 +118,11 @@ class Schedule {
   }
 
   void CheckDeadlines() {
+    const absl::Time next = rollout_->NextDeadline();
     for (const v1::Target& target : rollout_->remediation().targets()) {
       const bool waits = !IsEnd(target.state()) && target.state() != v1::TARGET_STATE_PENDING;
       ASSERT_EQ(target.has_state_deadline(), waits) << StateName(target.state());
-      if (waits) ASSERT_LE(rollout_->NextDeadline(), FromTimestamp(target.state_deadline()));
+      ASSERT_TRUE(!waits || next <= FromTimestamp(target.state_deadline()));
     }
   }
 
