@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/base/config.h"
 #include "base/rights_testing.h"
 #include "tests/fixtures/plugins/plugin_folder.h"
 
@@ -223,7 +224,7 @@ TEST_F(PluginProcessTest, AnswerLongerThanAFrameIsABrokenLimit) {
 }
 
 TEST_F(PluginProcessTest, MemoryLimitIsAStrikeAndNamesTheLimit) {
-#if defined(__SANITIZE_ADDRESS__) || defined(KEYMEDIC_THREAD_SANITIZER)
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(KEYMEDIC_THREAD_SANITIZER)
   GTEST_SKIP() << "sanitizers need the whole address space";
 #endif
   Start({"eats_memory"});

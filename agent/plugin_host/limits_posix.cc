@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "absl/base/config.h"
 #include "agent/plugin_host/limits.h"
 
 namespace keymedic::agent {
@@ -21,7 +22,7 @@ void SetLimit(decltype(RLIMIT_AS) resource, rlim_t soft) {
 void LimitMemory(uint64_t megabytes) {
   SetLimit(RLIMIT_CORE, 0);
   if (megabytes == 0) return;
-#if defined(__SANITIZE_ADDRESS__) || defined(KEYMEDIC_THREAD_SANITIZER)
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(KEYMEDIC_THREAD_SANITIZER)
   std::fprintf(stderr, "keymedic-plugin-host: no memory limit in a build with sanitizers\n");
 #else
   SetLimit(RLIMIT_AS, megabytes << 20);
