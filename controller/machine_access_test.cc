@@ -2,7 +2,6 @@
 //
 // Machines that an admin keeps out, over real mutual TLS.
 #include "controller/server_testing.h"
-#include "keymedic/v1/audit_service.grpc.pb.h"
 #include "keymedic/v1/fleet_service.grpc.pb.h"
 
 namespace keymedic::controller {
@@ -77,13 +76,7 @@ class MachineAccessTest : public ServerTest {
     context.TryCancel();
   }
   std::vector<std::string> AuditedActs() {
-    v1::ListAuditEntriesRequest request;
-    request.set_filter("machine.");
-    v1::ListAuditEntriesResponse response;
-    Context context;
-    EXPECT_TRUE(v1::AuditService::NewStub(As(Role::kViewer))
-                    ->ListAuditEntries(&context, request, &response)
-                    .ok());
+    const v1::ListAuditEntriesResponse response = Audited("machine.");
     std::vector<std::string> acts;
     for (const v1::AuditEntry& entry : response.entries()) {
       if (entry.act() == "machine.enroll") continue;

@@ -3,7 +3,6 @@
 // A machine that was away until its certificate had ended, over real TLS.
 #include "base/recovery_proof.h"
 #include "controller/server_testing.h"
-#include "keymedic/v1/audit_service.grpc.pb.h"
 
 namespace keymedic::controller {
 namespace {
@@ -86,13 +85,7 @@ TEST_F(RecoveryTest, AMachineThatWasAwayGetsANewCertificateByItself) {
   EXPECT_TRUE(Connects());
   EXPECT_TRUE(Recover(old).ok()) << "once more: the answer may have been lost";
 
-  v1::ListAuditEntriesRequest request;
-  request.set_filter("machine.recover");
-  v1::ListAuditEntriesResponse audit;
-  Context context;
-  ASSERT_TRUE(v1::AuditService::NewStub(As(Role::kViewer))
-                  ->ListAuditEntries(&context, request, &audit)
-                  .ok());
+  const v1::ListAuditEntriesResponse audit = Audited("machine.recover");
   ASSERT_EQ(audit.entries_size(), 2);
   EXPECT_EQ(audit.entries(0).object(), "machines/m1");
 }

@@ -9,10 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
-#include "base/hash.h"
 #include "base/join_token.h"
 #include "base/x509.h"
 #include "controller/audit.h"
+#include "controller/fleet/fleet_testing.h"
 #include "controller/server_testing.h"
 #include "controller/trust/authority.h"
 #include "controller/trust/authorization.h"
@@ -20,7 +20,6 @@
 #include "google/rpc/status.pb.h"
 #include "keymedic/v1/access_service.grpc.pb.h"
 #include "keymedic/v1/agent_service.grpc.pb.h"
-#include "keymedic/v1/audit_service.grpc.pb.h"
 #include "keymedic/v1/fleet_service.grpc.pb.h"
 #include "keymedic/v1/policy_service.grpc.pb.h"
 #include "keymedic/v1/remediation_service.grpc.pb.h"
@@ -29,30 +28,6 @@ namespace keymedic::controller {
 namespace {
 
 using testing::HasSubstr;
-
-v1::Section MakeSection(const std::string& name, const google::protobuf::MessageLite& payload) {
-  v1::Section section;
-  section.set_name(name);
-  section.set_type(payload.GetTypeName());
-  section.set_payload(SerializeDeterministic(payload));
-  section.set_sha256(Sha256(section.payload()));
-  return section;
-}
-
-std::vector<v1::Section> SickMachine() {
-  v1::OsSection os;
-  os.set_edition_id("Enterprise");
-  os.set_build(19045);
-  v1::LicensingSection licensing;
-  v1::Product& product = *licensing.add_products();
-  product.set_application_id("55c92734-d682-4d71-983e-d6ec3f16059f");
-  product.set_name("Windows(R), Enterprise edition");
-  product.set_description("Windows(R) Operating System, RETAIL channel");
-  product.set_channel("RETAIL");
-  product.set_partial_key("ABCDE");
-  product.set_status(v1::LICENSE_STATUS_NOTIFICATION);
-  return {MakeSection("os", os), MakeSection("licensing", licensing)};
-}
 
 std::vector<std::string> CausesSeenThrough(const std::shared_ptr<grpc::Channel>& channel) {
   v1::ListFindingsResponse response;
@@ -177,7 +152,8 @@ TEST_F(ServerTest, EnrollsConnectsDiagnosesAndKeepsEverythingAcrossARestart) {
     ASSERT_TRUE(answer.has_welcome());
     v1::SectionUpdate& update = *message.mutable_sections();
     update.set_sequence(5);
-    for (v1::Section& section : SickMachine()) *update.add_sections() = std::move(section);
+    *update.add_sections() = EnterpriseOs();
+    *update.add_sections() = RetailLicensing();
     ASSERT_TRUE(stream->Write(message));
     ASSERT_TRUE(stream->Read(&answer));
     EXPECT_EQ(answer.ack().sequence(), 5u);
@@ -226,12 +202,7 @@ TEST_F(ServerTest, EnrollsConnectsDiagnosesAndKeepsEverythingAcrossARestart) {
     EXPECT_EQ(response.findings_size(), 0);
   }
   Context context;
-  v1::ListAuditEntriesRequest request;
-  request.set_filter("machine.enroll");
-  v1::ListAuditEntriesResponse audit;
-  ASSERT_TRUE(v1::AuditService::NewStub(As(Role::kViewer))
-                  ->ListAuditEntries(&context, request, &audit)
-                  .ok());
+  const v1::ListAuditEntriesResponse audit = Audited("machine.enroll");
   ASSERT_EQ(audit.entries_size(), 1);
   EXPECT_EQ(audit.entries(0).object(), "machines/m1");
 }

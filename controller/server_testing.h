@@ -20,6 +20,7 @@
 #include "google/rpc/status.pb.h"
 #include "keymedic/v1/access_service.grpc.pb.h"
 #include "keymedic/v1/agent_service.grpc.pb.h"
+#include "keymedic/v1/audit_service.grpc.pb.h"
 
 namespace keymedic::controller {
 
@@ -111,6 +112,18 @@ class ServerTest : public testing::Test {
     own.certificate_pem = response.certificate_pem();
     machine_ = own;
     return Channel(response.ca_pem(), own);
+  }
+
+  // Newest first.
+  v1::ListAuditEntriesResponse Audited(const std::string& filter) {
+    v1::ListAuditEntriesRequest request;
+    request.set_filter(filter);
+    v1::ListAuditEntriesResponse response;
+    Context context;
+    EXPECT_TRUE(v1::AuditService::NewStub(As(Role::kViewer))
+                    ->ListAuditEntries(&context, request, &response)
+                    .ok());
+    return response;
   }
 
   SystemClock clock_;

@@ -8,7 +8,6 @@
 #include "base/files.h"
 #include "controller/server_testing.h"
 #include "controller/trust/identity.h"
-#include "keymedic/v1/audit_service.grpc.pb.h"
 #include "keymedic/v1/host_key_service.grpc.pb.h"
 #include "kms/tables.h"
 
@@ -41,16 +40,7 @@ class HostKeyServiceTest : public ServerTest {
     Context context;
     return Service::NewStub(As(role))->ListHostKeys(&context, {}, &list_);
   }
-  std::string Audit() {
-    v1::ListAuditEntriesRequest request;
-    request.set_filter("host_key.");
-    v1::ListAuditEntriesResponse audit;
-    Context context;
-    EXPECT_TRUE(v1::AuditService::NewStub(As(Role::kViewer))
-                    ->ListAuditEntries(&context, request, &audit)
-                    .ok());
-    return audit.DebugString();
-  }
+  std::string Audit() { return Audited("host_key.").DebugString(); }
 
   const std::string kKey = "AAAAA-BBBBB-CCCCC-DDDDD-22222";
   v1::HostKey answer_;
