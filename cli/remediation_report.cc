@@ -92,8 +92,7 @@ void AddTargets(const v1::Remediation& r, std::string& out) {
   out += "|---|---|---|---|---|---|---|\n";
   for (const v1::Target& target : r.targets()) {
     AddRow(out, {target.display_name(), WaveName(target.wave()), StateName(target.state()),
-                 absl::StrJoin(target.finding_codes(), ", "), ChangesText(target),
-                 ForGoodText(target), target.message()});
+                 ForText(target), ChangesText(target), ForGoodText(target), target.message()});
   }
 }
 

@@ -52,7 +52,7 @@ void PrintTargets(const v1::Remediation& plan, std::ostream& out, bool color) {
   TextTable table({"WAVE", "MACHINE", "AFTER", "STATE", "FOR", "WHAT CHANGES", "CANNOT BE UNDONE"});
   for (const v1::Target& target : plan.targets()) {
     table.Add({WaveName(target.wave()), target.display_name(), AfterText(target, names),
-               StateName(target.state()), absl::StrJoin(target.finding_codes(), ","),
+               StateName(target.state()), ForText(target),
                target.message().empty() ? ChangesText(target) : target.message(),
                ForGoodText(target)});
   }

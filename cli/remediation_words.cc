@@ -13,6 +13,12 @@ std::string WaveName(uint32_t wave) {
   return wave == 1 ? "canary" : absl::StrCat("wave ", wave - 1);
 }
 
+std::string ForText(const v1::Target& target) {
+  std::vector<std::string> codes(target.finding_codes().begin(), target.finding_codes().end());
+  codes.insert(codes.end(), target.elsewhere_codes().begin(), target.elsewhere_codes().end());
+  return absl::StrJoin(codes, ", ");
+}
+
 std::string ChangesText(const v1::Target& target) {
   std::vector<std::string> changes;
   for (const v1::Step& step : target.steps()) {

@@ -12,6 +12,8 @@
 namespace keymedic::cli {
 
 std::string WaveName(uint32_t wave);  // "hosts first", "canary", "wave 2"
+// What it is treated for: "CLIENT_KEY_NOT_GVLK, HOST_COUNT_STUCK".
+std::string ForText(const v1::Target& target);
 // "client_key: 2YT43 -> 8XVJK (undone); activate": the action's name where CHECK has not been.
 std::string ChangesText(const v1::Target& target);
 // The steps that cannot be undone: "activate"; empty if all can.

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/log.h"
@@ -38,6 +39,24 @@ v1::RemediationProgress ProgressWith(const Rollout& rollout, const std::set<uint
     changed.clear_steps();
   }
   return progress;
+}
+
+// What the target's machine shows, and what shows elsewhere and still asks for a treatment of it.
+std::set<std::string> StillFound(FleetPort& fleet, const v1::Target& target) {
+  std::set<std::string> codes;
+  for (const v1::Finding& finding : fleet.FindingsOf(target.machine_id())) {
+    codes.insert(finding.code());
+  }
+  if (target.elsewhere_codes().empty()) return codes;
+  for (const v1::Finding& finding : fleet.Findings()) {
+    const bool asks = absl::c_any_of(finding.treatments(), [&](const v1::Treatment& treatment) {
+      return treatment.machine_id() == target.machine_id();
+    });
+    if (asks && absl::c_linear_search(target.elsewhere_codes(), finding.code())) {
+      codes.insert(finding.code());
+    }
+  }
+  return codes;
 }
 
 }  // namespace
@@ -147,12 +166,11 @@ void RemediationManager::OnCollected(const std::string& machine_id, const std::s
   lane_->Post([this, machine_id, collect_id] {
     const std::string id = collect_id.substr(0, collect_id.find('/'));
     const auto rollout = running_.find(id);
-    if (rollout == running_.end() || rollout->second->Verifying(machine_id) == nullptr) return;
-    std::set<std::string> codes;
-    for (const v1::Finding& finding : deps_.fleet.FindingsOf(machine_id)) {
-      codes.insert(finding.code());
-    }
-    Carry(id, rollout->second->Collected(machine_id, collect_id, codes, deps_.clock.Now()));
+    if (rollout == running_.end()) return;
+    const v1::Target* target = rollout->second->Verifying(machine_id);
+    if (target == nullptr) return;
+    Carry(id, rollout->second->Collected(machine_id, collect_id, StillFound(deps_.fleet, *target),
+                                         deps_.clock.Now()));
   });
 }
 

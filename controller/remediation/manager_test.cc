@@ -197,6 +197,27 @@ TEST(ManagerTest, AMachineThatIsSilentAtCheckEndsThePlanByItsDeadline) {
   EXPECT_EQ(controller.Get(plan->name()).plan_hash(), plan->plan_hash());
 }
 
+TEST(ManagerTest, WhatShowsElsewhereMustNotAskForTheMachineAnyMore) {
+  for (const bool gone : {true, false}) {
+    Controller controller;
+    controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});
+    controller.fleet.Add("h1", "kms_host", "HOST_COUNT_STUCK", {"ensure_client_key"});
+    v1::Finding& stuck = controller.fleet.at("h1").findings[0];
+    stuck.mutable_treatments(0)->set_machine_id("c1");
+    const v1::Remediation plan = *controller.Plan("all");
+    ASSERT_EQ(plan.targets_size(), 1);
+    // It stays, because of another machine.
+    if (gone) stuck.mutable_treatments(0)->set_machine_id("c2");
+    controller.Start(plan);
+    controller.RunAll();
+    controller.executor.Advance(absl::Hours(1));
+    controller.RunAll();
+    const v1::Remediation end = controller.Get(plan.name());
+    EXPECT_EQ(Totals(end), (Totalled{{gone ? "succeeded" : "failed", 1}}));
+    EXPECT_THAT(end.targets(0).message(), HasSubstr(gone ? "" : "HOST_COUNT_STUCK"));
+  }
+}
+
 TEST(ManagerTest, AMachineAnswersForItselfOnly) {
   Controller controller;
   controller.fleet.Add("c1", "kms_client", "CLIENT_KEY_NOT_GVLK", {"ensure_client_key"});

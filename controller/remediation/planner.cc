@@ -141,7 +141,7 @@ class Drafter {
 
   struct TargetDraft {
     std::map<uint32_t, v1::Step> steps;  // by the table's order
-    std::set<std::string> codes, after;
+    std::set<std::string> codes, elsewhere, after;
     bool on_host = false;
   };
 
@@ -392,6 +392,10 @@ absl::StatusOr<Draft> Drafter::Build() {
     const size_t cause = CauseOf(i);
     const bool stands_alone = cause == kNone || treated_on_[cause].empty();
     if (!treated_on_[i].empty() && stands_alone) *remediation.add_findings() = view_.findings[i];
+    if (treated_on_[i].contains(owners_[i])) continue;
+    for (const std::string& machine : treated_on_[i]) {
+      targets_[machine].elsewhere.insert(view_.findings[i].code());
+    }
   }
   for (const auto& [machine_id, draft] : targets_) {
     v1::Target& target = *remediation.add_targets();
@@ -405,6 +409,7 @@ absl::StatusOr<Draft> Drafter::Build() {
     }
     if (minutes > 0) target.mutable_verify_within()->set_seconds(60 * minutes);
     for (const std::string& code : draft.codes) target.add_finding_codes(code);
+    for (const std::string& code : draft.elsewhere) target.add_elsewhere_codes(code);
     for (const std::string& machine : draft.after) target.add_after(machine);
   }
   if (remediation.targets().empty() && remediation.untreatable().empty()) {

@@ -122,6 +122,24 @@ class PlannerTest : public ::testing::Test {
   std::vector<std::string> asked_;
 };
 
+// A host whose count is held down by clones: each of them is treated, the host is not.
+TEST_F(PlannerTest, WhatShowsElsewhereIsVerifiedWhereItIsTreated) {
+  v1::Finding& stuck =
+      AddFinding("HOST_COUNT_STUCK", "h1", {"ensure_client_key", "ensure_client_key"});
+  stuck.mutable_treatments(0)->set_machine_id("c1");
+  stuck.mutable_treatments(1)->set_machine_id("c2");
+  AddFinding("CLIENT_KEY_NOT_GVLK", "c1", {"ensure_client_key"});
+  // This one is verified where it shows.
+  v1::Finding& refused = AddFinding("CLIENT_HOST_KEY_MISMATCH", "c2",
+                                    {"ensure_client_key", "ensure_firewall_exception"});
+  refused.mutable_treatments(1)->set_machine_id("h1");
+  const v1::Remediation plan = DraftOf("all");
+  EXPECT_THAT(TargetOn(plan, "c1").finding_codes(), ElementsAre("CLIENT_KEY_NOT_GVLK"));
+  EXPECT_THAT(TargetOn(plan, "c1").elsewhere_codes(), ElementsAre("HOST_COUNT_STUCK"));
+  EXPECT_THAT(TargetOn(plan, "c2").elsewhere_codes(), ElementsAre("HOST_COUNT_STUCK"));
+  EXPECT_THAT(TargetOn(plan, "h1").elsewhere_codes(), testing::IsEmpty());
+}
+
 TEST_F(PlannerTest, OneTargetForEachMachineWithItsStepsInTheTablesOrder) {
   AddFinding("CLIENT_KEY_NOT_GVLK", "c1", {"ensure_client_key", "activate"});
   AddFinding("CLIENT_HOST_OVERRIDE", "c1", {"activate", "ensure_discovery"});

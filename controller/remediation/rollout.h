@@ -77,7 +77,8 @@ class Rollout {
   // changes no state; one that tells nothing new has no audit line.
   Effects Result(const v1::CommandResult& result, absl::Time now);
   Effects NotSent(uint32_t target, absl::string_view command_id, absl::Time now);
-  // `codes`: everything that the machine shows now.
+  // `codes`: everything that the machine shows now, and of its elsewhere_codes those that still ask
+  // for a treatment of it.
   Effects Collected(absl::string_view machine_id, absl::string_view collect_id,
                     const std::set<std::string>& codes, absl::Time now);
   Effects Connected(absl::string_view machine_id, absl::Time now);

@@ -318,8 +318,10 @@ Rollout::Effects Rollout::Collected(absl::string_view machine_id, absl::string_v
   Changes changes{now, {}};
   looking_[index].answered = true;
   std::vector<absl::string_view> still;
-  for (const std::string& code : target.finding_codes()) {
-    if (codes.contains(code)) still.push_back(code);
+  for (const auto* wanted : {&target.finding_codes(), &target.elsewhere_codes()}) {
+    for (const std::string& code : *wanted) {
+      if (codes.contains(code)) still.push_back(code);
+    }
   }
   if (!still.empty()) {
     const std::string message = absl::StrCat("still found: ", absl::StrJoin(still, ", "));

@@ -49,7 +49,9 @@ void Tried::Note(const v1::Remediation& remediation, const v1::Target& target, a
   const bool failed =
       target.state() == v1::TARGET_STATE_FAILED || target.state() == v1::TARGET_STATE_ROLLED_BACK;
   if (!failed && target.state() != v1::TARGET_STATE_SUCCEEDED) return;
-  for (const std::string& code : target.finding_codes()) {
+  std::vector<std::string> codes(target.finding_codes().begin(), target.finding_codes().end());
+  codes.insert(codes.end(), target.elsewhere_codes().begin(), target.elsewhere_codes().end());
+  for (const std::string& code : codes) {
     for (const v1::Step& step : target.steps()) {
       std::string key = KeyOf(target.machine_id(), code, step.action());
       if (!failed) {
