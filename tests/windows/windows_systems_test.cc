@@ -168,6 +168,40 @@ TEST_F(LocalTest, AHostsSettingsReachTheLab) {
   EXPECT_EQ(lab_.licensing->Host()->log_max_bytes(), 64u << 20);
   ASSERT_TRUE(local_.services->Restart("sppsvc").ok());
   EXPECT_TRUE(lab_.services->Query("sppsvc")->running);
+  // Made up, and in the estate's file: only the lab takes it.
+  ASSERT_EQ(*local_.licensing->InstallKey(*ProductKey::Parse("KMLAB-WS22K-MEDIC-HOSTK-H22WS")), 0u);
+  const v1::LicensingSection licensing = *lab_.licensing->Licensing();
+  EXPECT_TRUE(std::any_of(licensing.products().begin(), licensing.products().end(),
+                          [](const v1::Product& p) { return p.partial_key() == "H22WS"; }));
+}
+
+TEST_F(LocalTest, AClientsSettingsReachTheLab) {
+  if (IsHost()) GTEST_SKIP() << "the machine is a host";
+  ASSERT_EQ(*local_.licensing->SetKmsHost("kms-9.office.example", 1690), 0u);
+  EXPECT_EQ(lab_.licensing->Client()->registered_host(), "kms-9.office.example");
+  EXPECT_EQ(lab_.licensing->Client()->registered_port(), 1690u);
+  ASSERT_EQ(*local_.licensing->ClearKmsHost(), 0u);
+  EXPECT_EQ(lab_.licensing->Client()->registered_host(), "");
+  for (const bool caching : {false, true}) {
+    ASSERT_EQ(*local_.licensing->SetHostCaching(caching), 0u);
+    EXPECT_EQ(lab_.licensing->Client()->host_caching(), caching);
+  }
+  for (const auto type : {v1::ACTIVATION_TYPE_KMS, v1::ACTIVATION_TYPE_ALL}) {
+    ASSERT_EQ(*local_.licensing->SetActivationType(type), 0u);
+    EXPECT_EQ(lab_.licensing->Client()->activation_type(), type);
+  }
+}
+
+// The last: what it spends does not come back.
+TEST_F(LocalTest, ARearmReachesTheLabAndWaitsForTheRestart) {
+  if (IsHost()) GTEST_SKIP() << "the machine is a host";
+  const uint32_t before = lab_.licensing->Licensing()->windows_rearms_left();
+  ASSERT_GT(before, 0u);
+  EXPECT_FALSE(*local_.licensing->RearmPending());
+  ASSERT_EQ(*local_.licensing->Rearm(), 0u);
+  EXPECT_EQ(lab_.licensing->Licensing()->windows_rearms_left(), before - 1);
+  EXPECT_TRUE(*lab_.licensing->RearmPending());
+  EXPECT_TRUE(*local_.licensing->RearmPending());
 }
 
 }  // namespace
