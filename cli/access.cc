@@ -64,8 +64,8 @@ int CreateToken(const Globals& globals, const TokenOptions& options) {
 int ListTokens(const Globals& globals) {
   auto session = OpenSession(globals);
   if (!session.ok()) return Fail(session.status());
-  auto tokens = Call(**session, (*session)->access, &v1::AccessService::Stub::ListTokens,
-                     v1::ListTokensRequest());
+  const auto tokens = CallForAll(**session, (*session)->access,
+                                 &v1::AccessService::Stub::ListTokens, v1::ListTokensRequest());
   if (!tokens.ok()) return Fail(tokens.status());
   if (globals.json()) {
     PrintJson(*tokens);

@@ -23,19 +23,13 @@ int List(const Globals& globals, const std::string& filter, bool all) {
   v1::ListFindingsRequest request;
   request.set_filter(filter);
   request.set_include_folded(all);
-  request.set_page_size(1000);
-  v1::ListFindingsResponse findings;
-  do {
-    auto page = Call(**session, (*session)->fleet, &v1::FleetService::Stub::ListFindings, request);
-    if (!page.ok()) return Fail(page.status());
-    findings.mutable_findings()->MergeFrom(page->findings());
-    findings.set_total_size(page->total_size());
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
+  const auto findings =
+      CallForAll(**session, (*session)->fleet, &v1::FleetService::Stub::ListFindings, request);
+  if (!findings.ok()) return Fail(findings.status());
   if (globals.json()) {
-    PrintJson(findings);
+    PrintJson(*findings);
   } else {
-    PrintFindingTable(findings.findings(), std::cout, globals.color());
+    PrintFindingTable(findings->findings(), std::cout, globals.color());
   }
   return kOk;
 }

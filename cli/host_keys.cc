@@ -15,8 +15,6 @@
 namespace keymedic::cli {
 namespace {
 
-constexpr int kPage = 1000;
-
 // What is no key at all is told without asking the controller.
 absl::StatusOr<ProductKey> ReadKey(const std::string& host) {
   KM_ASSIGN_OR_RETURN(
@@ -53,10 +51,8 @@ int Set(const Globals& globals, const std::string& host) {
 int List(const Globals& globals) {
   auto session = OpenSession(globals);
   if (!session.ok()) return Fail(session.status());
-  v1::ListHostKeysRequest request;
-  request.set_page_size(kPage);
-  auto keys =
-      Call(**session, (*session)->host_keys, &v1::HostKeyService::Stub::ListHostKeys, request);
+  const auto keys = CallForAll(**session, (*session)->host_keys,
+                               &v1::HostKeyService::Stub::ListHostKeys, v1::ListHostKeysRequest());
   if (!keys.ok()) return Fail(keys.status());
   if (globals.json()) {
     PrintJson(*keys);

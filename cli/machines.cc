@@ -32,21 +32,15 @@ int List(const Globals& globals, const std::string& filter) {
   if (!session.ok()) return Fail(session.status());
   v1::ListMachinesRequest request;
   request.set_filter(filter);
-  request.set_page_size(1000);
-  v1::ListMachinesResponse all;
-  do {
-    auto page = Call(**session, (*session)->fleet, &v1::FleetService::Stub::ListMachines, request);
-    if (!page.ok()) return Fail(page.status());
-    all.mutable_machines()->MergeFrom(page->machines());
-    all.set_total_size(page->total_size());
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
+  const auto all =
+      CallForAll(**session, (*session)->fleet, &v1::FleetService::Stub::ListMachines, request);
+  if (!all.ok()) return Fail(all.status());
   if (globals.json()) {
-    PrintJson(all);
+    PrintJson(*all);
     return kOk;
   }
   TextTable table({"MACHINE", "STATUS", "FINDINGS", "ROLES", "LABELS", "SEEN", "PRODUCT"});
-  for (const v1::Machine& machine : all.machines()) {
+  for (const v1::Machine& machine : all->machines()) {
     table.Add(
         {machine.display_name(), StatusName(machine.license_status()),
          absl::StrCat(machine.findings()), absl::StrJoin(machine.roles(), ","), Labels(machine),

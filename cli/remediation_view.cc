@@ -174,17 +174,8 @@ void PrintOutcome(const v1::Remediation& remediation, std::ostream& out, bool co
 }
 
 absl::StatusOr<v1::ListRemediationsResponse> ListRemediations(const Session& session) {
-  v1::ListRemediationsRequest request;
-  request.set_page_size(1000);
-  v1::ListRemediationsResponse all;
-  do {
-    KM_ASSIGN_OR_RETURN(const v1::ListRemediationsResponse page,
-                        Call(session, session.remediation,
-                             &v1::RemediationService::Stub::ListRemediations, request));
-    all.mutable_remediations()->MergeFrom(page.remediations());
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return all;
+  return CallForAll(session, session.remediation, &v1::RemediationService::Stub::ListRemediations,
+                    v1::ListRemediationsRequest());
 }
 
 absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std::string& name,

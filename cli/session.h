@@ -78,6 +78,24 @@ absl::StatusOr<Response> Call(const Session& session, const std::unique_ptr<Stub
   return response;
 }
 
+// All pages of a list in one response.
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> CallForAll(const Session& session, const std::unique_ptr<Stub>& stub,
+                                    grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                 const Request&, Response*),
+                                    Request request) {
+  request.set_page_size(1000);
+  Response all;
+  do {
+    auto page = Call(session, stub, method, request);
+    if (!page.ok()) return page.status();
+    request.set_page_token(page->next_page_token());
+    page->clear_next_page_token();
+    all.MergeFrom(*page);
+  } while (!request.page_token().empty());
+  return all;
+}
+
 // "error: ..." on standard error; returns `code`.
 int Fail(const absl::Status& status, int code = kError);
 // The message as JSON, with the field names of the protocol.
