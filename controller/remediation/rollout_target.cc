@@ -34,6 +34,10 @@ bool IsUndoable(const v1::Step& step) {
          !step.inverse().action().empty();
 }
 
+bool IsDone(const v1::CommandResult& result) {
+  return result.outcome() == v1::OUTCOME_CHANGED || result.outcome() == v1::OUTCOME_NO_CHANGE;
+}
+
 absl::string_view PhaseName(Phase phase) {
   if (phase == Phase::kUndo) return "undo of ";
   return phase == Phase::kLook ? "second look at " : "";
@@ -111,6 +115,7 @@ Rollout::Effects Rollout::Result(const v1::CommandResult& result, absl::Time now
   if (late) {
     step.set_unanswered(false);
     step.set_message(answer);
+    if (id->phase == Phase::kUndo && IsDone(result)) step.set_undone(true);
     return std::move(changes.effects);
   }
   if (id->phase == Phase::kUndo) {
@@ -259,7 +264,7 @@ void Rollout::UndoNext(uint32_t index, Changes& changes) {
 void Rollout::UndoAnswered(uint32_t index, const v1::CommandResult& result, Changes& changes) {
   v1::Target& target = this->target(index);
   v1::Step& step = *target.mutable_steps(target.current_step());
-  if (result.outcome() == v1::OUTCOME_CHANGED || result.outcome() == v1::OUTCOME_NO_CHANGE) {
+  if (IsDone(result)) {
     step.set_undone(true);
     return UndoNext(index, changes);
   }

@@ -220,6 +220,7 @@ TEST(RolloutTest, ALateUndoIsKeptToo) {
       rollout.Result(Answer(effects.sends.at(0), v1::OUTCOME_CHANGED), kStart);
   ASSERT_EQ(late.audit.size(), 1u);
   EXPECT_THAT(late.audit[0].detail, HasSubstr("undo of step 1 of 2 (ensure_0): answered after"));
+  EXPECT_TRUE(rollout.remediation().targets(0).steps(0).undone());
 }
 
 TEST(RolloutTest, AMachineThatIsAwayWaitsWithoutAUnitOfTheBudget) {
