@@ -64,24 +64,35 @@ absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(Store& store, const Clo
 
 absl::Status AuditLog::Append(absl::string_view actor, absl::string_view act,
                               absl::string_view object, absl::string_view detail) {
+  return Append({{std::string(actor), std::string(act), std::string(object), std::string(detail)}});
+}
+
+absl::Status AuditLog::Append(const std::vector<AuditRecord>& records) {
   std::lock_guard lock(mutex_);
-  v1::AuditEntry entry;
-  entry.set_sequence(last_sequence_ + 1);
   const int64_t nanos = absl::ToUnixNanos(clock_.Now());
-  entry.mutable_time()->set_seconds(nanos / 1'000'000'000);
-  entry.mutable_time()->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
-  entry.set_actor(std::string(actor));
-  entry.set_act(std::string(act));
-  entry.set_object(std::string(object));
-  entry.set_detail(RedactProductKeys(detail));
-  entry.set_previous_hash(last_hash_);
-  entry.set_hash(HashOf(entry));
-  KM_RETURN_IF_ERROR(store_.Commit({{.table = Table::kAudit,
-                                     .key = KeyOf(entry.sequence()),
-                                     .value = entry.SerializeAsString(),
-                                     .expected = std::optional<std::string>()}}));
-  last_sequence_ = entry.sequence();
-  last_hash_ = entry.hash();
+  uint64_t sequence = last_sequence_;
+  std::string hash = last_hash_;
+  Batch batch;
+  for (const AuditRecord& record : records) {
+    v1::AuditEntry entry;
+    entry.set_sequence(++sequence);
+    entry.mutable_time()->set_seconds(nanos / 1'000'000'000);
+    entry.mutable_time()->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+    entry.set_actor(record.actor);
+    entry.set_act(record.act);
+    entry.set_object(record.object);
+    entry.set_detail(RedactProductKeys(record.detail));
+    entry.set_previous_hash(hash);
+    hash = HashOf(entry);
+    entry.set_hash(hash);
+    batch.push_back({.table = Table::kAudit,
+                     .key = KeyOf(sequence),
+                     .value = entry.SerializeAsString(),
+                     .expected = std::optional<std::string>()});
+  }
+  KM_RETURN_IF_ERROR(store_.Commit(std::move(batch)));
+  last_sequence_ = sequence;
+  last_hash_ = hash;
   return absl::OkStatus();
 }
 

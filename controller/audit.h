@@ -7,6 +7,7 @@
 
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,15 +18,21 @@
 
 namespace keymedic::controller {
 
+// `actor` is a SPIFFE id; `act` a dotted verb ("remediation.start", "token.create",
+// "machine.enroll", "command.apply"). Never put a secret into `detail`.
+struct AuditRecord {
+  std::string actor, act, object, detail;
+};
+
 class AuditLog {
  public:
   // Reads the last line's sequence and hash.
   static absl::StatusOr<std::unique_ptr<AuditLog>> Open(Store& store, const Clock& clock);
 
-  // `actor` is a SPIFFE id; `act` a dotted verb ("remediation.start", "token.create",
-  // "machine.enroll", "command.apply"). Never put a secret into `detail`.
   absl::Status Append(absl::string_view actor, absl::string_view act, absl::string_view object,
                       absl::string_view detail);
+  // A line for each, in this order; all of them or none.
+  absl::Status Append(const std::vector<AuditRecord>& records);
   absl::StatusOr<v1::ListAuditEntriesResponse> List(const v1::ListAuditEntriesRequest& request);
   // kDataLoss naming the first line that does not fit the one before it.
   absl::Status Verify();

@@ -42,6 +42,19 @@ TEST_F(AuditTest, GoesOnWhereItStoppedAndVerifies) {
   EXPECT_THAT(seen, testing::ElementsAre(7, 6, 5, 4, 3, 2, 1));
 }
 
+TEST_F(AuditTest, LinesThatComeTogetherFollowOneAnother) {
+  ASSERT_TRUE(log_->Append("me", "act", "object", "").ok());
+  ASSERT_TRUE(log_->Append({{"me", "act", "a", ""}, {"me", "act", "b", ""}}).ok());
+  Reopen();
+  ASSERT_TRUE(log_->Append("me", "act", "c", "").ok());
+  EXPECT_TRUE(log_->Verify().ok());
+  const auto page = log_->List({});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->entries_size(), 4);
+  EXPECT_EQ(page->entries(1).object(), "b");
+  EXPECT_EQ(page->entries(2).object(), "a");
+}
+
 TEST_F(AuditTest, FiltersByActOrObject) {
   ASSERT_TRUE(log_->Append("me", "token.create", "tokens/1", "").ok());
   ASSERT_TRUE(log_->Append("me", "machine.enroll", "machines/m", "").ok());

@@ -103,24 +103,22 @@ absl::Status Server::Parts::Open() {
       *store, deps.clock, deps.random, absl::StrCat(options.data_dir, "/", HostKeys::kDataKeyFile));
   KM_ASSIGN_OR_RETURN(const v1::Policy policy, LoadPolicy(*store));
   KM_ASSIGN_OR_RETURN(fleet, Fleet::Open(*store, deps.clock, options.fleet, policy));
-  KM_ASSIGN_OR_RETURN(remediations,
-                      RemediationManager::Open(
-                          {.fleet = *fleet,
-                           .store = *store,
-                           .executor = deps.executor,
-                           .clock = deps.clock,
-                           .random = deps.random,
-                           .audit =
-                               [this](const AuditRecord& record) {
-                                 return audit->Append(record.actor, record.act, record.object,
-                                                      record.detail);
-                               },
-                           .treatments = kms::TreatmentRows(),
-                           .policy = [this] { return LoadPolicy(*store); },
-                           .secrets =
-                               [this](const std::string& machine_id, const std::string& action) {
-                                 return host_keys->SecretsFor(machine_id, action);
-                               }}));
+  KM_ASSIGN_OR_RETURN(
+      remediations,
+      RemediationManager::Open(
+          {.fleet = *fleet,
+           .store = *store,
+           .executor = deps.executor,
+           .clock = deps.clock,
+           .random = deps.random,
+           .audit =
+               [this](const std::vector<AuditRecord>& records) { return audit->Append(records); },
+           .treatments = kms::TreatmentRows(),
+           .policy = [this] { return LoadPolicy(*store); },
+           .secrets =
+               [this](const std::string& machine_id, const std::string& action) {
+                 return host_keys->SecretsFor(machine_id, action);
+               }}));
   return absl::OkStatus();
 }
 

@@ -64,20 +64,20 @@ absl::Status MortalController::Boot() {
   KM_ASSIGN_OR_RETURN(process.audit, controller::AuditLog::Open(*process.store, clock_));
   KM_ASSIGN_OR_RETURN(process.fleet,
                       controller::Fleet::Open(*process.store, clock_, {}, EstatePolicy()));
-  KM_ASSIGN_OR_RETURN(process.manager,
-                      controller::RemediationManager::Open(
-                          {.fleet = *process.fleet,
-                           .store = *process.store,
-                           .executor = process.executor,
-                           .clock = clock_,
-                           .random = random_,
-                           .audit =
-                               [&audit = *process.audit](const controller::AuditRecord& record) {
-                                 return audit.Append(record.actor, record.act, record.object,
-                                                     record.detail);
-                               },
-                           .treatments = kms::TreatmentRows(),
-                           .policy = [] { return EstatePolicy(); }}));
+  KM_ASSIGN_OR_RETURN(
+      process.manager,
+      controller::RemediationManager::Open(
+          {.fleet = *process.fleet,
+           .store = *process.store,
+           .executor = process.executor,
+           .clock = clock_,
+           .random = random_,
+           .audit =
+               [&audit = *process.audit](const std::vector<controller::AuditRecord>& records) {
+                 return audit.Append(records);
+               },
+           .treatments = kms::TreatmentRows(),
+           .policy = [] { return EstatePolicy(); }}));
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include "controller/remediation/manager.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -234,16 +235,36 @@ void RemediationManager::Carry(const std::string& id, Rollout::Effects effects,
 }
 
 void RemediationManager::Write(std::vector<AuditRecord> audit, Batch batch, After done) {
-  auto answer = [lane = lane_, done = std::move(done)](absl::Status status) {
-    lane->Post([done, status] { done(status); });
-  };
-  writing_->Post([this, audit = std::move(audit), batch = std::move(batch), answer]() mutable {
-    for (const AuditRecord& record : audit) {
-      absl::Status status = deps_.audit(record);
-      if (!status.ok()) return answer(status);
+  {
+    std::lock_guard lock(mutex_);
+    unwritten_.push_back({std::move(audit), std::move(batch), std::move(done)});
+    if (unwritten_.size() > 1) return;  // the job that was posted will take it along
+  }
+  writing_->Post([this] { WriteAll(); });
+}
+
+// What has come while the one before was written is written as one: the audit log is durable first.
+void RemediationManager::WriteAll() {
+  std::vector<Unwritten> group;
+  {
+    std::lock_guard lock(mutex_);
+    group.swap(unwritten_);
+  }
+  std::vector<AuditRecord> audit;
+  for (Unwritten& one : group) {
+    std::move(one.audit.begin(), one.audit.end(), std::back_inserter(audit));
+  }
+  const absl::Status status = audit.empty() ? absl::OkStatus() : deps_.audit(audit);
+  for (Unwritten& one : group) {
+    auto answer = [lane = lane_, done = std::move(one.done)](absl::Status status) {
+      lane->Post([done, status] { done(status); });
+    };
+    if (status.ok()) {
+      deps_.store.CommitAsync(std::move(one.batch), answer);
+    } else {
+      answer(status);
     }
-    deps_.store.CommitAsync(std::move(batch), answer);
-  });
+  }
 }
 
 void RemediationManager::CarriedOut(const std::string& id, const Rollout::Effects& effects) {

@@ -23,6 +23,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -35,6 +36,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
+#include "controller/audit.h"
 #include "controller/fleet/fleet_port.h"
 #include "controller/remediation/check_run.h"
 #include "controller/remediation/lane.h"
@@ -48,18 +50,14 @@
 
 namespace keymedic::controller {
 
-struct AuditRecord {
-  std::string actor, act, object, detail;
-};
-
 struct RemediationDeps {
   FleetPort& fleet;
   Store& store;
   Executor& executor;
   const Clock& clock;
   Random& random;
-  // Returns once the line is durable.
-  std::function<absl::Status(const AuditRecord&)> audit;
+  // Returns once the lines are durable.
+  std::function<absl::Status(const std::vector<AuditRecord>&)> audit;
   std::span<const kms::TreatmentRow> treatments;  // kms::TreatmentRows()
   // The estate's, as it is now.
   std::function<absl::StatusOr<v1::Policy>()> policy;
@@ -163,7 +161,13 @@ class RemediationManager final : public FleetListener {
   void Carry(const std::string& id, Rollout::Effects effects, std::vector<AuditRecord> first = {},
              After after = nullptr);
   void CarriedOut(const std::string& id, const Rollout::Effects& effects);
+  struct Unwritten {
+    std::vector<AuditRecord> audit;
+    Batch batch;
+    After done;
+  };
   void Write(std::vector<AuditRecord> audit, Batch batch, After done);
+  void WriteAll();
   void StandStill(const std::string& id, const absl::Status& status);
   void ReadAgain(const std::string& id);
   bool IsWatched(const std::string& id) const;
@@ -180,6 +184,8 @@ class RemediationManager final : public FleetListener {
   const std::shared_ptr<Lane> lane_;     // everything but writing
   const std::shared_ptr<Lane> writing_;  // blocks while the audit log writes; keeps the order
   std::atomic<uint64_t> next_watch_{1};
+  std::mutex mutex_;
+  std::vector<Unwritten> unwritten_;  // guarded by mutex_; in order, for WriteAll
 
   // Only on lane_.
   std::map<std::string, v1::Remediation> headers_;  // all that are stored, without targets

@@ -39,6 +39,25 @@ TEST(ManagerTest, PlanStartVerifyEnd) {
   EXPECT_THAT(controller.audit, Contains(HasSubstr("remediation.end")));
 }
 
+// Each write waits for the disk: a thousand results at once must not wait a thousand times.
+TEST(ManagerTest, WhatComesTogetherIsWrittenTogether) {
+  Controller controller;
+  BreakThings(controller);
+  const v1::Remediation plan = *controller.Plan("all");
+  controller.audit.clear();
+  controller.audit_writes = 0;
+  controller.Start(plan);
+  bool more = true;
+  while (more) {
+    controller.executor.RunReady();
+    more = false;
+    while (controller.fleet.Step()) more = true;
+  }
+  EXPECT_EQ(Totals(controller.Get(plan.name())), (Totalled{{"succeeded", 7}}));
+  EXPECT_GT(controller.audit.size(), 10u);
+  EXPECT_LT(controller.audit_writes, controller.audit.size());
+}
+
 TEST(ManagerTest, StartBindsToTheHashAndHappensOnce) {
   Controller controller;
   BreakThings(controller);
@@ -398,7 +417,7 @@ TEST(ManagerTest, RunsOnThreadsAndSqlite) {
   std::unique_ptr<Executor> executor = MakeThreadPool(4);
   absl::StatusOr<std::unique_ptr<RemediationManager>> manager = RemediationManager::Open(
       {fleet, **store, *executor, clock, random,
-       [](const AuditRecord&) { return absl::OkStatus(); }, kTestTreatments,
+       [](const std::vector<AuditRecord>&) { return absl::OkStatus(); }, kTestTreatments,
        [] { return absl::StatusOr<v1::Policy>(v1::Policy()); }});
   ASSERT_TRUE(manager.ok());
   absl::Notification ended;

@@ -41,8 +41,11 @@ class Controller {
   void Open() {
     absl::StatusOr<std::unique_ptr<RemediationManager>> manager = RemediationManager::Open(
         {fleet, store, executor, clock_, random_,
-         [this](const AuditRecord& record) {
-           audit.push_back(absl::StrCat(record.act, " ", record.object, " ", record.detail));
+         [this](const std::vector<AuditRecord>& records) {
+           ++audit_writes;
+           for (const AuditRecord& record : records) {
+             audit.push_back(absl::StrCat(record.act, " ", record.object, " ", record.detail));
+           }
            return absl::OkStatus();
          },
          kTestTreatments, [this]() -> absl::StatusOr<v1::Policy> { return policy; },
@@ -155,6 +158,7 @@ class Controller {
   v1::Policy policy;
   std::map<std::string, std::string> host_keys;  // by machine id
   std::vector<std::string> audit;
+  size_t audit_writes = 0;
   absl::StatusOr<v1::Remediation> started = absl::UnknownError("not answered");
 
  private:

@@ -20,9 +20,11 @@ class RemediationServiceTest : public ::testing::Test {
  protected:
   RemediationServiceTest() {
     manager_ = *RemediationManager::Open({fleet_, store_, *executor_, clock_, random_,
-                                          [this](const AuditRecord& record) {
-                                            if (record.act == "remediation.plan")
-                                              planned_by_ = record.actor;
+                                          [this](const std::vector<AuditRecord>& records) {
+                                            for (const AuditRecord& record : records) {
+                                              if (record.act == "remediation.plan")
+                                                planned_by_ = record.actor;
+                                            }
                                             return absl::OkStatus();
                                           },
                                           kTestTreatments,
