@@ -39,11 +39,17 @@ Rollout::Rollout(v1::Remediation remediation, UtcOffsetMinutesOf utc_offset_of)
     const v1::Target& target = remediation_.targets(i);
     by_machine_[target.machine_id()] = i;
     losses_ += IsLoss(target.state());
-    if (IsInFlight(target.state())) flight_.insert(i);
+    ++totals_[target.state()];
+    if (IsInFlight(target.state())) {
+      flight_.insert(i);
+      CountCrowds(target, /*enters=*/true);
+    }
     if (target.state() == v1::TARGET_STATE_PENDING) pending_.insert(i);
     if (target.state() == v1::TARGET_STATE_QUEUED_OFFLINE) queued_.insert(i);
+    if (target.has_state_deadline()) deadlines_.Set(i, FromTimestamp(target.state_deadline()));
     if (IsLookedAt(target)) looking_[i];
   }
+  last_wave_ = LastWave();
 }
 
 bool Rollout::ended() const { return IsEnded(remediation_); }
@@ -52,18 +58,24 @@ void Rollout::SetState(uint32_t index, v1::TargetState state, Changes& changes) 
   v1::Target& target = this->target(index);
   pending_.erase(index);
   queued_.erase(index);
-  flight_.erase(index);
+  if (flight_.erase(index) > 0) CountCrowds(target, /*enters=*/false);
   looking_.erase(index);
-  window_turns_.erase(index);
+  for (Due* due : {&deadlines_, &looks_, &window_turns_}) due->Clear(index);
+  --totals_[target.state()];
+  ++totals_[state];
   losses_ += static_cast<uint32_t>(IsLoss(state)) - static_cast<uint32_t>(IsLoss(target.state()));
   target.set_state(state);
   target.clear_state_deadline();
   if (state == v1::TARGET_STATE_PENDING) pending_.insert(index);
   if (state == v1::TARGET_STATE_QUEUED_OFFLINE) queued_.insert(index);
-  if (IsInFlight(state)) flight_.insert(index);
+  if (IsInFlight(state)) {
+    flight_.insert(index);
+    CountCrowds(target, /*enters=*/true);
+  }
   if (!IsEnd(state) && state != v1::TARGET_STATE_PENDING) {
-    *target.mutable_state_deadline() =
-        ToTimestamp(DeadlineOf(target, remediation_.policy(), changes.now));
+    const absl::Time deadline = DeadlineOf(target, remediation_.policy(), changes.now);
+    *target.mutable_state_deadline() = ToTimestamp(deadline);
+    deadlines_.Set(index, deadline);
   }
   changes.effects.targets.insert(index);
 }
@@ -143,30 +155,24 @@ Rollout::Effects Rollout::NotSent(uint32_t index, absl::string_view command_id, 
 
 Rollout::Effects Rollout::Tick(absl::Time now) {
   Changes changes{now, {}};
-  std::set<uint32_t> waiting = flight_;
-  waiting.insert(queued_.begin(), queued_.end());
-  for (uint32_t index : waiting) {
-    if (FromTimestamp(target(index).state_deadline()) <= now) {
+  std::set<uint32_t> due;
+  deadlines_.Collect(now, due);
+  looks_.Collect(now, due);
+  for (uint32_t index : due) {
+    if (deadlines_.Is(index, now)) {
       Expire(index, changes);
-      continue;
+    } else if (looks_.Is(index, now)) {
+      RequestLook(index, changes);
     }
-    const auto looking = looking_.find(index);
-    if (looking != looking_.end() && looking->second.next_look <= now) RequestLook(index, changes);
   }
   Proceed(changes);
   return std::move(changes.effects);
 }
 
 absl::Time Rollout::NextDeadline() const {
-  absl::Time next = absl::InfiniteFuture();
-  for (const std::set<uint32_t>* waiting : {&flight_, &queued_}) {
-    for (uint32_t index : *waiting) {
-      next = std::min(next, FromTimestamp(remediation_.targets(index).state_deadline()));
-    }
-  }
-  for (const auto& [index, looking] : looking_) next = std::min(next, looking.next_look);
+  absl::Time next = std::min(deadlines_.First(), looks_.First());
   if (remediation_.state() != v1::REMEDIATION_STATE_RUNNING) return next;
-  for (const auto& [index, turn] : window_turns_) next = std::min(next, turn);
+  next = std::min(next, window_turns_.First());
   if (remediation_.has_soak_until() && !health_asked_) {
     next = std::min(next, FromTimestamp(remediation_.soak_until()));
   }
@@ -265,9 +271,10 @@ Rollout::Readiness Rollout::ReadinessOf(const v1::Target& target, std::string& b
 // Begins what may begin in the waves that are open. True: something ended by that, so look again.
 bool Rollout::BeginReady(Changes& changes) {
   const v1::RolloutPolicy& policy = remediation_.policy();
-  Crowd crowd(remediation_, flight_);
   bool skipped = false, only_waits = true;
-  for (uint32_t index : std::set<uint32_t>(pending_)) {
+  // What is done with one takes none but it out of pending_.
+  for (auto next = pending_.begin(); next != pending_.end();) {
+    const uint32_t index = *next++;
     if (target(index).wave() > remediation_.open_wave()) break;
     std::string blocked_by;
     const Readiness readiness = ReadinessOf(target(index), blocked_by);
@@ -280,7 +287,7 @@ bool Rollout::BeginReady(Changes& changes) {
     only_waits = false;
     const bool in_window = InWindow(index, changes);
     if (IsEnd(target(index).state())) skipped = true;
-    if (!in_window || !crowd.HasRoom(target(index))) continue;
+    if (!in_window || !HasRoom(target(index))) continue;
     // The unit of the budget is taken here, before the command leaves.
     if (budget_used() >= budget_ || flight_.size() >= policy.concurrency()) {
       if (policy.windows().empty()) break;
@@ -288,7 +295,6 @@ bool Rollout::BeginReady(Changes& changes) {
     }
     SetState(index, v1::TARGET_STATE_SENT, changes);
     target(index).clear_message();
-    crowd.Add(target(index));
     BeginStep(index, 0, changes);
   }
   return skipped || (only_waits && SkipOneOfACircle(changes));
@@ -324,13 +330,11 @@ v1::RemediationProgress Rollout::Progress() const {
   v1::RemediationProgress progress;
   progress.set_id(remediation_.id());
   progress.set_state(remediation_.state());
-  uint32_t last = 0;
-  for (const v1::Target& target : remediation_.targets()) {
-    last = std::max(last, target.wave());
-    ++(*progress.mutable_totals())[StateName(target.state())];
+  for (const auto& [state, count] : totals_) {
+    if (count > 0) (*progress.mutable_totals())[StateName(state)] = count;
   }
-  progress.set_wave(std::min(ended() ? last : remediation_.open_wave(), last));
-  progress.set_waves(last + 1);
+  progress.set_wave(std::min(ended() ? last_wave_ : remediation_.open_wave(), last_wave_));
+  progress.set_waves(last_wave_ + 1);
   progress.set_targets(remediation_.targets_size());
   progress.set_budget(budget_);
   progress.set_budget_used(budget_used());

@@ -36,6 +36,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "controller/remediation/due.h"
 #include "keymedic/v1/command.pb.h"
 #include "keymedic/v1/remediation_service.pb.h"
 
@@ -150,7 +151,13 @@ class Rollout {
   void OpenWave(uint32_t wave, Changes& changes);
   bool InWindow(uint32_t index, Changes& changes);
   bool TakeUtcOffset(v1::Target& target) const;  // says whether it has changed
-  struct Crowd;                                  // in flight per KMS host and per site
+
+  // Of one KMS host or one site; a target without one counts for none.
+  using Crowd = std::map<std::string, uint32_t>;
+  // In flight it takes room at its KMS host and its site, else it gives that back.
+  void CountCrowds(const v1::Target& target, bool enters);
+  bool HasRoom(const v1::Target& target) const;
+  uint32_t LastWave() const;
 
   v1::Remediation remediation_;
   UtcOffsetMinutesOf utc_offset_of_;
@@ -158,15 +165,19 @@ class Rollout {
   std::map<std::string, uint32_t, std::less<>> by_machine_;
   // Every target that is not at its end is in exactly one of these.
   std::set<uint32_t> pending_, queued_, flight_;
+  std::map<v1::TargetState, uint32_t> totals_;
+  Crowd hosts_, sites_;  // in flight
   uint32_t losses_ = 0;
+  uint32_t last_wave_ = 0;
 
   struct Looking {
     uint32_t looks = 0;     // asked for
     bool answered = false;  // at least once
-    absl::Time next_look = absl::InfiniteFuture();
   };
-  std::map<uint32_t, Looking> looking_;          // of those that IsLookedAt
-  std::map<uint32_t, absl::Time> window_turns_;  // of pending ones: when its window opens or ends
+  std::map<uint32_t, Looking> looking_;  // of those that IsLookedAt
+  Due deadlines_;                        // of the states of those queued or in flight
+  Due looks_;                            // when it is looked at again
+  Due window_turns_;                     // of pending ones: when its window opens or ends
   bool health_asked_ = false;
 };
 

@@ -51,6 +51,12 @@ bool Rollout::WaveIsOver() const {
           std::none_of(queued_.begin(), queued_.end(), holds));
 }
 
+uint32_t Rollout::LastWave() const {
+  uint32_t last = 0;
+  for (const v1::Target& target : remediation_.targets()) last = std::max(last, target.wave());
+  return last;
+}
+
 uint32_t Rollout::NextWave() const {
   // Targets stand in the order of their waves.
   for (uint32_t index : pending_) {
@@ -84,6 +90,7 @@ bool Rollout::CanaryDecides(uint32_t next, Changes& changes) {
     target(index).set_wave(kCanaryWave);
     changes.effects.targets.insert(index);
   }
+  last_wave_ = LastWave();
   return false;
 }
 
@@ -151,10 +158,8 @@ bool Rollout::InWindow(uint32_t index, Changes& changes) {
   v1::Target& target = this->target(index);
   const v1::RolloutPolicy& policy = remediation_.policy();
   if (policy.windows().empty() || target.any_time()) return true;
-  const auto turn = window_turns_.find(index);
-  if (turn != window_turns_.end() && turn->second > changes.now) {
-    return turn->second == FromTimestamp(target.window_ends());
-  }
+  const std::optional<absl::Time> turn = window_turns_.At(index);
+  if (turn && *turn > changes.now) return *turn == FromTimestamp(target.window_ends());
   const bool moved = TakeUtcOffset(target);
   const bool ended =
       !moved && target.has_window_ends() && FromTimestamp(target.window_ends()) <= changes.now;
@@ -171,7 +176,7 @@ bool Rollout::InWindow(uint32_t index, Changes& changes) {
   const int offset = target.utc_offset_minutes();
   const Opening opening = NextOpening(policy, offset, changes.now);
   const bool open = opening.begin <= changes.now;
-  window_turns_[index] = open ? opening.end : opening.begin;
+  window_turns_.Set(index, open ? opening.end : opening.begin);
   if (!target.has_window_ends() || ended || moved) {
     *target.mutable_window_ends() = ToTimestamp(opening.end);
     changes.effects.targets.insert(index);
@@ -189,19 +194,15 @@ bool Rollout::InWindow(uint32_t index, Changes& changes) {
 
 // --- Room ---
 
-Rollout::Crowd::Crowd(const v1::Remediation& remediation, const std::set<uint32_t>& flight)
-    : policy(remediation.policy()) {
-  for (uint32_t index : flight) Add(remediation.targets(index));
+bool Rollout::HasRoom(const v1::Target& target) const {
+  return HasRoomIn(hosts_, target.kms_host(), remediation_.policy().host_concurrency()) &&
+         HasRoomIn(sites_, target.site(), remediation_.policy().site_concurrency());
 }
 
-bool Rollout::Crowd::HasRoom(const v1::Target& target) const {
-  return HasRoomIn(hosts, target.kms_host(), policy.host_concurrency()) &&
-         HasRoomIn(sites, target.site(), policy.site_concurrency());
-}
-
-void Rollout::Crowd::Add(const v1::Target& target) {
-  ++hosts[target.kms_host()];
-  ++sites[target.site()];
+void Rollout::CountCrowds(const v1::Target& target, bool enters) {
+  const uint32_t change = enters ? 1 : -1u;
+  hosts_[target.kms_host()] += change;
+  sites_[target.site()] += change;
 }
 
 }  // namespace keymedic::controller

@@ -295,7 +295,7 @@ void Rollout::RequestLook(uint32_t index, Changes& changes) {
   const absl::Duration pause =
       std::min(kLastLookAgain, kFirstLookAgain * (1 << std::min(looking.looks, 5u)));
   ++looking.looks;
-  looking.next_look = changes.now + pause;
+  looks_.Set(index, changes.now + pause);
   const v1::Target& target = this->target(index);
   if (target.state() == v1::TARGET_STATE_VERIFYING) {
     changes.effects.looks.push_back(
