@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "base/file_limit.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -24,6 +25,7 @@ namespace {
 
 constexpr int kWorkers = 2;
 constexpr int kUsageError = 2;
+constexpr uint64_t kConnections = 1 << 17;  // of agents, and what else is open
 
 absl::Status Init(const std::string& data_dir, const std::vector<std::string>& names) {
   const SystemClock clock;
@@ -58,6 +60,7 @@ absl::Status Run(const std::string& data_dir, const std::string& listen,
 
   KM_ASSIGN_OR_RETURN(ServerOptions options, LoadConfig(data_dir));
   if (!listen.empty()) options.listen = listen;
+  (void)RaiseFileLimit(kConnections);  // as far as it goes: most estates need less
   const SystemClock clock;
   SystemRandom random;
   const std::unique_ptr<Executor> executor = MakeThreadPool(kWorkers);

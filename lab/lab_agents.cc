@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/builtin_plugins.h"
+#include "base/file_limit.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "plugins/builtin.h"
@@ -18,6 +19,8 @@ namespace keymedic::lab {
 namespace {
 
 constexpr size_t kAtOnce = 8;
+constexpr size_t kFilesOfAgent = 5;  // a journal in three parts, its connection, and room
+constexpr size_t kFilesOfLab = 200;
 
 // Runs `work` for 0 .. n-1, eight at a time, and gives the first error.
 absl::Status InParallel(size_t n, const std::function<absl::Status(size_t)>& work) {
@@ -44,6 +47,8 @@ absl::Status InParallel(size_t n, const std::function<absl::Status(size_t)>& wor
 absl::StatusOr<std::unique_ptr<LabAgents>> LabAgents::Start(const LabAgentsOptions& options,
                                                             std::vector<LabAgentMachine> machines,
                                                             Deps deps) {
+  KM_RETURN_IF_ERROR(Annotate(RaiseFileLimit(kFilesOfLab + machines.size() * kFilesOfAgent),
+                              absl::StrCat(machines.size(), " agents in one process")));
   std::unique_ptr<LabAgents> all(new LabAgents);
   all->agents_.resize(machines.size());
   const auto start = [&](size_t i) -> absl::Status {
