@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "base/command_tree.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr int kWorkers = 2;
 constexpr int kUsageError = 2;
+constexpr int kManualSection = 8;
 
 struct Arguments {
   ConfigPlace place;
@@ -57,8 +59,9 @@ absl::Status Run(const Arguments& args) {
   // silence.
   SystemdNotifier systemd(SystemdNotifier::Options::FromEnvironment());
   systemd.Watch({*executor, nullptr, [&server] {
-                   return absl::StrCat("serving on :", server->port(), ", ",
-                                       server->fleet().Connected(), " agents");
+                   const uint32_t agents = server->fleet().Connected();
+                   return absl::StrCat("serving on :", server->port(), ", ", agents,
+                                       agents == 1 ? " agent" : " agents");
                  }});
   int signal = 0;
   sigwait(&ending, &signal);
@@ -97,6 +100,7 @@ int Main(int argc, char** argv) {
   run->add_option("--listen", args.listen, "HOST:PORT; port 0 takes any that is free");
   run->add_option("--port-file", args.port_file, "Write the port there once calls are answered");
   run->add_flag("--verbose", args.verbose, "Log more");
+  AddCommandDocs(app, kManualSection);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
