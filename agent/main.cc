@@ -23,6 +23,7 @@
 #include "agent/places.h"
 #include "agent/run.h"
 #include "base/clock.h"
+#include "base/command_tree.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/program_arguments.h"
@@ -43,6 +44,8 @@ Examples:
   keymedic-agent status
 )";
 
+constexpr int kManualSection = 8;
+
 // As given on the command line; empty where it was not.
 struct Arguments {
   std::string config, state_dir, plugin_dir, plugin_host, system, name;
@@ -55,6 +58,7 @@ struct Arguments {
 absl::StatusOr<Config> MakeConfig(const Arguments& args) {
   Config config;
   const std::string file = args.config.empty() ? DefaultConfigFile() : args.config;
+  config.file = file;
   // Nobody gave it: then nobody else may have put it there. It names programs that run with the
   // agent's rights.
   std::error_code ignored;
@@ -77,6 +81,7 @@ absl::StatusOr<Config> MakeConfig(const Arguments& args) {
   override_with(args.plugin_host, config.plugin_host);
   override_with(args.system, config.system);
   override_with(args.name, config.name);
+  override_with(args.controller, config.controller);
   for (const std::string& label : args.labels) {
     const size_t equals = label.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -116,9 +121,14 @@ absl::StatusOr<std::string> ReadToken(const Arguments& args) {
 
 absl::Status RunEnroll(const Config& config, const Arguments& args) {
   KM_ASSIGN_OR_RETURN(const std::string token, ReadToken(args));
+  if (config.controller.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "which controller? Give --controller HOST:PORT, or write controller into ", config.file));
+  }
   SystemRandom random;
-  KM_RETURN_IF_ERROR(Enroll({args.controller, token, config.state_dir, config.name, config.labels},
-                            SystemClock(), random));
+  KM_RETURN_IF_ERROR(
+      Enroll({config.controller, token, config.state_dir, config.name, config.labels},
+             SystemClock(), random));
   KM_ASSIGN_OR_RETURN(const Identity identity, Identity::Load(config.state_dir));
   std::printf("enrolled %s with %s as machine %s\n", config.name.c_str(),
               identity.controller().c_str(), identity.machine_id().c_str());
@@ -184,10 +194,8 @@ int Fail(const absl::Status& status) {
 // As the daemon: also what goes wrong with its configuration is the daemon's to tell.
 int BeDaemon(const Arguments& args) {
   log::Start("keymedic-agent");
-  return RunDaemon([&args](Daemon& daemon) -> absl::Status {
-    KM_ASSIGN_OR_RETURN(const Config config, MakeConfig(args));
-    return RunAgent(config, daemon);
-  });
+  return RunDaemon(
+      [&args](Daemon& daemon) { return RunAgent([&args] { return MakeConfig(args); }, daemon); });
 }
 
 int Main(int argc, char** argv) {
@@ -198,7 +206,7 @@ int Main(int argc, char** argv) {
   AddCommonOptions(app, args);
   app.require_subcommand(0, 1);
   CLI::App* enroll = app.add_subcommand("enroll", "join a controller's estate");
-  enroll->add_option("--controller", args.controller, "HOST:PORT")->required();
+  enroll->add_option("--controller", args.controller, "HOST:PORT (default: that of agent.toml)");
   enroll->add_option("--token", args.token, "join token (others can read it in the process list)");
   enroll->add_option("--token-file", args.token_file, "file with the join token");
   CLI::App* diagnose = app.add_subcommand("diagnose", "look at this machine and say what is wrong");
@@ -212,6 +220,7 @@ int Main(int argc, char** argv) {
   CLI::App* service = app.add_subcommand("service", "")->group("")->require_subcommand(1);
   service->add_subcommand("configure", "what the service does by itself when it starts");
   for (CLI::App* subcommand : {enroll, diagnose, status, run}) subcommand->fallthrough();
+  AddCommandDocs(app, kManualSection);
   std::vector<std::string> arguments = ProgramArguments(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
