@@ -23,6 +23,7 @@
 #include "agent/places.h"
 #include "agent/run.h"
 #include "base/clock.h"
+#include "base/command_tree.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/program_arguments.h"
@@ -42,6 +43,8 @@ Examples:
   keymedic-agent run                            the daemon (also without a subcommand)
   keymedic-agent status
 )";
+
+constexpr int kManualSection = 8;
 
 // As given on the command line; empty where it was not.
 struct Arguments {
@@ -217,6 +220,7 @@ int Main(int argc, char** argv) {
   CLI::App* service = app.add_subcommand("service", "")->group("")->require_subcommand(1);
   service->add_subcommand("configure", "what the service does by itself when it starts");
   for (CLI::App* subcommand : {enroll, diagnose, status, run}) subcommand->fallthrough();
+  AddCommandDocs(app, kManualSection);
   std::vector<std::string> arguments = ProgramArguments(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {

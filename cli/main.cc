@@ -7,12 +7,15 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
+#include "base/command_tree.h"
 #include "base/product_key.h"
 #include "cli/commands.h"
 #include "cli/suggest.h"
 
 namespace keymedic::cli {
 namespace {
+
+constexpr int kManualSection = 1;
 
 constexpr char kDescription[] =
     R"(Examples:
@@ -28,7 +31,9 @@ Finds what is wrong with an organisation's volume activation, and puts it right.
 
 std::vector<std::string> Names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* sub : app.get_subcommands(nullptr)) names.push_back(sub->get_name());
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+    if (!sub->get_group().empty()) names.push_back(sub->get_name());
+  }
   return names;
 }
 
@@ -91,6 +96,8 @@ int Main(int argc, char** argv) {
   AddLab(app, globals, exit_code);
 #endif
   AddDoctor(app, globals, exit_code);
+
+  AddCommandDocs(app, kManualSection);
 
   if (argc == 1) {
     std::cerr << app.help();

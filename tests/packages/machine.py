@@ -146,6 +146,10 @@ class Machine:
         return subprocess.Popen(self._enter(command), env=ENVIRONMENT, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
+    def signal(self, signal, program):
+        """To all processes of a program; the kernel keeps 15 letters of its name."""
+        self.run("bash", "-c", f"kill -{signal} $(grep -lx {program[:15]} /proc/[0-9]*/comm | cut -d/ -f3)")
+
     def apt(self, *arguments):
         return self.run("apt", "-y", *arguments).stdout
 

@@ -273,17 +273,17 @@ class Installed(unittest.TestCase):
         plan = operator.json("remediations", "plan", "--select", "all")
         self.assertEqual({target["display_name"] for target in plan["targets"]}, {"kms-1", "pc-001"})
         # The plugin is in the middle of the repair for as long as this test wants.
-        machine.run("pkill", "-STOP", "-x", "keymedic-plugin")
+        machine.signal("STOP", "keymedic-plugin-host")
         operator.keymedic("remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"])
         states = lambda: {target["display_name"]: target["state"]
                           for target in operator.json("remediations", "show", plan["id"])["targets"]}
-        eventually(lambda: states()["pc-001"] == "TARGET_STATE_RUNNING", "the repair runs", self.logs)
+        eventually(lambda: states()["pc-001"] in ("TARGET_STATE_SENT", "TARGET_STATE_RUNNING"), "the repair runs", self.logs)
 
         upgrade = place(machine.folder, [later(package, self.folder) for package in self.debs])
         apt = machine.start("apt", "-y", "install", *upgrade)
         eventually(lambda: "AGENT_STOPPING" in machine.journal(AGENT), "the agent is asked to stop", self.logs)
         self.assertEqual(machine.show(AGENT, "ActiveState"), "deactivating")
-        machine.run("pkill", "-CONT", "-x", "keymedic-plugin")
+        machine.signal("CONT", "keymedic-plugin-host")
         said = apt.communicate()[0]
         self.assertEqual(apt.returncode, 0, said)
 
