@@ -35,6 +35,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 MARKS = {"run", "packages", "words"}
 NOT_SHELL = {"", "text", "toml", "json", "python", "ruby", "cpp", "c", "cmake", "ini", "powershell", "bat"}
 PROGRAMS = {"keymedic", "keymedic-agent", "keymedic-controller"}
+BEFORE_A_COMMAND = {"sudo", "until", "while", "if", "then", "do", "else", "exec", "!", "{", "time"}
 WITH_ESTATE = "<!-- with an estate -->"
 STAND_IN = pathlib.Path(__file__).parent / "systemctl"
 PRELUDE = r"""
@@ -82,10 +83,10 @@ def commands(text):
         command = []
         for word in [*words, ";"]:
             if set(word) <= set("|&;<>"):
-                if command:
+                if command and command[0].split("/")[-1] in PROGRAMS:
                     yield command
                 command = []
-            elif command or word in PROGRAMS or word.split("/")[-1] in PROGRAMS:
+            elif command or word not in BEFORE_A_COMMAND and not re.match(r"\w+=", word):
                 command.append(word)
 
 
@@ -174,6 +175,8 @@ class Estate(lab.Processes):
         self.environment["PATH"] = f"{stand_ins}:{self.environment['PATH']}"
         data = self.folder / "var/lib/keymedic"
         self.run("keymedic-controller", "init", "--data-dir", data, "--name", "localhost")
+        (self.folder / "etc/keymedic").mkdir(parents=True)
+        (self.folder / "etc/keymedic/controller.toml").symlink_to(data / "controller.toml")
         self.run("systemctl", "start", "keymedic-controller")
         self.run("keymedic", "profile", "add", "main", "--controller", f"localhost:{self.port}", "--ca", data / "ca.crt",
                  "--cert", data / "admin.crt", "--key", data / "admin.key")
