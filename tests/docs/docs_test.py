@@ -39,7 +39,7 @@ BEFORE_A_COMMAND = {"sudo", "until", "while", "if", "then", "do", "else", "exec"
 WITH_ESTATE = "<!-- with an estate -->"
 STAND_IN = pathlib.Path(__file__).parent / "systemctl"
 PRELUDE = r"""
-set -euo pipefail
+set -eu
 said() { # a regex, a log, whose: waits for it
   for ((i = 0; i < 1200; i++)); do
     grep -Eq "$1" "$2" && return
