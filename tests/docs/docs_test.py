@@ -12,7 +12,8 @@ A shell block says behind its language what becomes of it:
 All of them must be good shell, and every command of KeyMedic in them, and in `code` within the text, must
 exist with the options that are given. The blocks of a page are one script, in a new home with the programs on
 its PATH. A page with `<!-- with an estate -->` has a controller with a lab's machines, and stand-ins for
-systemctl and journalctl that know this controller."""
+systemctl and journalctl that know this controller; one with `<!-- with the sdk -->` has the SDK's package
+unpacked."""
 
 import argparse
 import concurrent.futures
@@ -36,7 +37,7 @@ MARKS = {"run", "packages", "words"}
 NOT_SHELL = {"", "text", "toml", "json", "python", "ruby", "cpp", "c", "cmake", "ini", "powershell", "bat"}
 PROGRAMS = {"keymedic", "keymedic-agent", "keymedic-controller"}
 BEFORE_A_COMMAND = {"sudo", "until", "while", "if", "then", "do", "else", "exec", "!", "{", "time"}
-WITH_ESTATE = "<!-- with an estate -->"
+WITH_ESTATE, WITH_SDK = "<!-- with an estate -->", "<!-- with the sdk -->"
 STAND_IN = pathlib.Path(__file__).parent / "systemctl"
 PRELUDE = r"""
 set -eu
@@ -151,7 +152,7 @@ def free_port():
 def here(text, home, port):
     """A page's words, with what stands for a fleet's names and places in this test."""
     text = re.sub(r"(keymedic-controller run)(?![^\n]*--listen)", rf"\1 --listen 127.0.0.1:{port}", text)
-    for place in ("/var/lib/keymedic", "/etc/keymedic"):
+    for place in ("/var/lib/keymedic", "/etc/keymedic", "/usr/include/keymedic", "/usr/share/doc/keymedic-plugin-sdk"):
         text = re.sub(rf"(?<![\w/]){place}", f"{home}{place}", text)
     text = text.replace("/usr/share/doc/keymedic/examples", str(SOURCE / "lab/estates"))
     return text.replace("keymedic.contoso.example", "localhost").replace(":7443", f":{port}")
@@ -216,6 +217,9 @@ def run_page(path, programs):
     with tempfile.TemporaryDirectory(prefix="keymedic-docs-") as folder, Estate(programs, folder) as world:
         if WITH_ESTATE in path.read_text(encoding="utf-8"):
             world.start_estate()
+        if WITH_SDK in path.read_text(encoding="utf-8"):
+            world.run("cmake", "--install", programs.parent, "--component", "sdk", "--prefix", f"{folder}/usr")
+            world.environment["CMAKE_PREFIX_PATH"] = f"{folder}/usr"
         done = subprocess.run(["bash", "-c", script(runs, folder, world.port)], env=world.environment, cwd=folder,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=lab.PATIENCE * 2,
                               check=False)
