@@ -43,6 +43,7 @@ class Core final : public Link, public std::enable_shared_from_this<Core> {
   void Start();
   void Stop();
   bool connected() const { return connected_; }
+  void Post(std::function<void()> work) { strand_->Post(std::move(work)); }
   const std::string& machine_id() const { return machine_id_; }
 
   // Link.
@@ -357,6 +358,7 @@ class AgentImpl final : public Agent {
   void Start() override { core_->Start(); }
   void Stop() override { core_->Stop(); }
   bool connected() const override { return core_->connected(); }
+  void Post(std::function<void()> work) override { core_->Post(std::move(work)); }
   const std::string& machine_id() const override { return core_->machine_id(); }
 
  private:

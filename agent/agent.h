@@ -11,6 +11,7 @@
 #ifndef KEYMEDIC_AGENT_AGENT_H_
 #define KEYMEDIC_AGENT_AGENT_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,6 +53,8 @@ class Agent {
   virtual void Start() = 0;
   virtual void Stop() = 0;
   virtual bool connected() const = 0;
+  // Runs `work` where all of the agent runs, once what waits there is done. From Start to Stop.
+  virtual void Post(std::function<void()> work) = 0;
   virtual const std::string& machine_id() const = 0;
 };
 

@@ -6,7 +6,9 @@
 #include <functional>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 
 namespace keymedic::agent {
@@ -61,6 +63,15 @@ absl::Status Apply(const std::string& file, const std::string& prefix, const tom
   return absl::OkStatus();
 }
 
+// What is wrong with it; without repeating anything where that could be the token.
+std::string Described(const toml::parse_error& error, const std::string& text) {
+  const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
+  const size_t line = error.source().begin.line;
+  return line <= lines.size() && absl::StrContains(lines[line - 1], "token")
+             ? "this is no TOML; write the token in quotes"
+             : std::string(error.description());
+}
+
 }  // namespace
 
 absl::Status ParseConfig(const std::string& file, const std::string& text, Config& config) {
@@ -69,7 +80,7 @@ absl::Status ParseConfig(const std::string& file, const std::string& text, Confi
     root = toml::parse(text, file);
   } catch (const toml::parse_error& error) {
     return absl::InvalidArgumentError(
-        absl::StrCat(file, ":", error.source().begin.line, ": ", std::string(error.description())));
+        absl::StrCat(file, ":", error.source().begin.line, ": ", Described(error, text)));
   }
   absl::Status nested;  // of a table inside
   const Setters plugins = {
@@ -87,6 +98,8 @@ absl::Status ParseConfig(const std::string& file, const std::string& text, Confi
   const Setters top = {
       {"state_dir", Text(config.state_dir)},
       {"name", Text(config.name)},
+      {"controller", Text(config.controller)},
+      {"token", Text(config.token)},
       {"collect_interval_seconds",
        Number([&](int64_t n) { config.collect_interval = absl::Seconds(n); }, 1)},
       {"reconnect_seconds", Number([&](int64_t n) { config.reconnect = absl::Seconds(n); }, 1)},

@@ -3,19 +3,14 @@
 // What keymedic-agent can be told, by its file (agent.toml) or its command line. The command line
 // goes before the file, the file before the defaults.
 //
-//   state_dir = "/var/lib/keymedic/agent"
+//   state_dir = "/var/lib/keymedic-agent"
 //   name = "pc-017"
-//   reconnect_seconds = 10  # within which it comes back after the controller was lost, at random
-//   [labels]
-//   site = "berlin"
-//   [plugins]
-//   dir = "/usr/lib/keymedic/plugins"
-//   host = "/usr/bin/keymedic-plugin-host"
-//   system = "local"
-//   timeout_seconds = 60  # of one look; a change may take four times as long
-//   memory_limit_mb = 512
-//   cpu_limit_seconds = 60
-//   [plugins.settings]
+//   controller = "keymedic.example:7443"  # and a token: enrol with them while there is no identity
+//   token = "km1...."                     # (waiting_enrolment.h); nobody else may read the file
+//   then reconnect_seconds = 10  # within which it comes back after the controller was lost, at
+//   random [labels] site = "berlin" [plugins] dir = "/usr/lib/keymedic/plugins" host =
+//   "/usr/bin/keymedic-plugin-host" system = "local" timeout_seconds = 60  # of one look; a change
+//   may take four times as long memory_limit_mb = 512 cpu_limit_seconds = 60 [plugins.settings]
 //   probe_timeout = "5s"
 #ifndef KEYMEDIC_AGENT_CONFIG_H_
 #define KEYMEDIC_AGENT_CONFIG_H_
@@ -30,8 +25,11 @@
 namespace keymedic::agent {
 
 struct Config {
-  std::string state_dir;  // empty: the system's own place (places.h)
-  std::string name;       // empty: the host's name
+  std::string file;        // where it was, or would have been, read from
+  std::string state_dir;   // empty: the system's own place (places.h)
+  std::string name;        // empty: the host's name
+  std::string controller;  // HOST:PORT, to enrol with
+  std::string token;       // goes into no log
   std::map<std::string, std::string> labels;
   std::string plugin_dir;         // empty: where they are installed beside the program
   std::string plugin_host;        // empty: keymedic-plugin-host beside the program

@@ -12,6 +12,7 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "base/systemd.h"
 
 namespace keymedic::agent {
 
@@ -22,6 +23,9 @@ class Daemon {
   virtual bool AwaitStop() = 0;
   // From any thread.
   virtual void Wake() = 0;
+  // Tells the system that the daemon runs, what it does, and that it is alive, until it is to stop.
+  // Where the system asks for none of that nothing happens.
+  virtual void Watch(const Watched&) {}
 };
 
 // First thing in main, for every command: memory, consoles, broken pipes.

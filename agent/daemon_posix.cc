@@ -32,13 +32,16 @@ class SignalDaemon final : public Daemon {
     char byte = kStop;
     while (read(pipe_[0], &byte, 1) < 0 && errno == EINTR) {
     }
+    if (byte == kStop) notifier_.Stop();
     return byte == kStop;
   }
   void Wake() override { Send(kWake); }
+  void Watch(const Watched& watched) override { notifier_.Watch(watched); }
 
  private:
   static void Send(char byte) { [[maybe_unused]] const auto written = write(pipe_[1], &byte, 1); }
   static int pipe_[2];
+  SystemdNotifier notifier_{SystemdNotifier::Options::FromEnvironment()};
 };
 int SignalDaemon::pipe_[2];
 

@@ -55,6 +55,7 @@ struct Arguments {
 absl::StatusOr<Config> MakeConfig(const Arguments& args) {
   Config config;
   const std::string file = args.config.empty() ? DefaultConfigFile() : args.config;
+  config.file = file;
   // Nobody gave it: then nobody else may have put it there. It names programs that run with the
   // agent's rights.
   std::error_code ignored;
@@ -77,6 +78,7 @@ absl::StatusOr<Config> MakeConfig(const Arguments& args) {
   override_with(args.plugin_host, config.plugin_host);
   override_with(args.system, config.system);
   override_with(args.name, config.name);
+  override_with(args.controller, config.controller);
   for (const std::string& label : args.labels) {
     const size_t equals = label.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -116,9 +118,14 @@ absl::StatusOr<std::string> ReadToken(const Arguments& args) {
 
 absl::Status RunEnroll(const Config& config, const Arguments& args) {
   KM_ASSIGN_OR_RETURN(const std::string token, ReadToken(args));
+  if (config.controller.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "which controller? Give --controller HOST:PORT, or write controller into ", config.file));
+  }
   SystemRandom random;
-  KM_RETURN_IF_ERROR(Enroll({args.controller, token, config.state_dir, config.name, config.labels},
-                            SystemClock(), random));
+  KM_RETURN_IF_ERROR(
+      Enroll({config.controller, token, config.state_dir, config.name, config.labels},
+             SystemClock(), random));
   KM_ASSIGN_OR_RETURN(const Identity identity, Identity::Load(config.state_dir));
   std::printf("enrolled %s with %s as machine %s\n", config.name.c_str(),
               identity.controller().c_str(), identity.machine_id().c_str());
@@ -184,10 +191,8 @@ int Fail(const absl::Status& status) {
 // As the daemon: also what goes wrong with its configuration is the daemon's to tell.
 int BeDaemon(const Arguments& args) {
   log::Start("keymedic-agent");
-  return RunDaemon([&args](Daemon& daemon) -> absl::Status {
-    KM_ASSIGN_OR_RETURN(const Config config, MakeConfig(args));
-    return RunAgent(config, daemon);
-  });
+  return RunDaemon(
+      [&args](Daemon& daemon) { return RunAgent([&args] { return MakeConfig(args); }, daemon); });
 }
 
 int Main(int argc, char** argv) {
@@ -198,7 +203,7 @@ int Main(int argc, char** argv) {
   AddCommonOptions(app, args);
   app.require_subcommand(0, 1);
   CLI::App* enroll = app.add_subcommand("enroll", "join a controller's estate");
-  enroll->add_option("--controller", args.controller, "HOST:PORT")->required();
+  enroll->add_option("--controller", args.controller, "HOST:PORT (default: that of agent.toml)");
   enroll->add_option("--token", args.token, "join token (others can read it in the process list)");
   enroll->add_option("--token-file", args.token_file, "file with the join token");
   CLI::App* diagnose = app.add_subcommand("diagnose", "look at this machine and say what is wrong");

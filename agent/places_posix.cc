@@ -20,7 +20,7 @@ fs::path ProgramDir() {
 }  // namespace
 
 std::string DefaultConfigFile() { return "/etc/keymedic/agent.toml"; }
-std::string DefaultStateDir() { return "/var/lib/keymedic/agent"; }
+std::string DefaultStateDir() { return "/var/lib/keymedic-agent"; }
 std::string DefaultPluginHost() { return ProgramDir() / "keymedic-plugin-host"; }
 std::string DefaultPluginDir() {
   return (ProgramDir() / "../lib/keymedic/plugins").lexically_normal();

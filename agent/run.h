@@ -4,6 +4,7 @@
 #ifndef KEYMEDIC_AGENT_RUN_H_
 #define KEYMEDIC_AGENT_RUN_H_
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -19,8 +20,8 @@ namespace keymedic::agent {
 absl::StatusOr<std::unique_ptr<PluginRunner>> OpenPlugins(const Config& config, const Clock& clock);
 
 // Waits until the machine is enrolled if it is not (waiting_enrolment.h), then is its agent, until
-// the daemon is asked to stop.
-absl::Status RunAgent(const Config& config, Daemon& daemon);
+// the daemon is asked to stop. `load` reads the configuration: while it waits, again and again.
+absl::Status RunAgent(const std::function<absl::StatusOr<Config>()>& load, Daemon& daemon);
 
 }  // namespace keymedic::agent
 

@@ -123,8 +123,9 @@ class WaitingEnrolment::Core : public std::enable_shared_from_this<Core> {
       : options_(std::move(options)),
         deps_(std::move(deps)),
         enrolled_(std::move(enrolled)),
-        file_(FileIn(options_.state_dir)),
-        strand_(Strand::Make(deps_.executor)) {}
+        strand_(Strand::Make(deps_.executor)),
+        left_{FileIn(options_.state_dir)},
+        configured_{options_.config_file} {}
 
   void Start() {
     const auto identity = Identity::Load(options_.state_dir);
@@ -132,7 +133,7 @@ class WaitingEnrolment::Core : public std::enable_shared_from_this<Core> {
                  "{}; or put controller and token into {}. Waiting for either",
                  identity.ok() ? "the certificate's time is over; run: keymedic-agent enroll"
                                : std::string(identity.status().message()),
-                 file_);
+                 options_.config_file);
     strand_->Post([self = shared_from_this()] { self->Look(); });
   }
   void Stop() {
@@ -145,26 +146,39 @@ class WaitingEnrolment::Core : public std::enable_shared_from_this<Core> {
     std::lock_guard lock(mutex_);
     return enrolled_ == nullptr;
   }
+  // Where controller and token come from, and how that went.
+  struct Source {
+    std::string file;
+    std::string tried;  // hash of what was tried last
+    absl::Time not_before = absl::InfinitePast();
+    int failures = 0;  // with this content
+  };
+
   void Look();
-  void TryFile();
-  absl::Status EnrolWith(const std::string& text);
-  void Failed(const absl::Status& status);
+  void Try(Source& source, const std::string& content, const std::function<absl::Status()>& enrol);
+  void TryFile(const absl::StatusOr<Config>& config);
+  void TryConfig(const absl::StatusOr<Config>& config);
+  absl::Status EnrolWithFile(const std::string& text, const absl::StatusOr<Config>& config);
+  absl::Status EnrolWithConfig(const Config& config);
+  bool Enrolled() const { return HasLiveIdentity(options_.state_dir, deps_.clock.Now()); }
+  void Failed(Source& source, const absl::Status& status);
 
   const WaitingEnrolmentOptions options_;
   const WaitingEnrolmentDeps deps_;
   std::mutex mutex_;
   std::function<void()> enrolled_;  // guarded by mutex_; null: stopped
-  const std::string file_;
   const std::shared_ptr<Strand> strand_;
-  std::string tried_;  // hash of what was tried last
-  absl::Time not_before_ = absl::InfinitePast();
-  int failures_ = 0;  // with this file
+  Source left_, configured_;
 };
 
 void WaitingEnrolment::Core::Look() {
   if (Stopped()) return;
-  if (!HasLiveIdentity(options_.state_dir, deps_.clock.Now())) TryFile();
-  if (!HasLiveIdentity(options_.state_dir, deps_.clock.Now())) {
+  if (!Enrolled()) {
+    const absl::StatusOr<Config> config = deps_.config();
+    TryFile(config);
+    if (!Enrolled()) TryConfig(config);
+  }
+  if (!Enrolled()) {
     strand_->PostAfter(options_.poll, [weak = weak_from_this()] {
       if (auto self = weak.lock()) self->Look();
     });
@@ -174,45 +188,72 @@ void WaitingEnrolment::Core::Look() {
   if (enrolled_ != nullptr) std::exchange(enrolled_, nullptr)();
 }
 
-void WaitingEnrolment::Core::TryFile() {
-  const auto text = ReadFile(file_, kMaxFileBytes);
-  if (absl::IsNotFound(text.status())) {
-    tried_.clear();
-    return;
-  }
-  const std::string hash = Sha256(text.ok() ? *text : text.status().ToString());
-  if (hash == tried_ && deps_.clock.Now() < not_before_) return;
-  if (std::exchange(tried_, hash) != hash) failures_ = 0;
-  const absl::Status status = text.ok() ? EnrolWith(*text) : text.status();
-  if (!status.ok()) return Failed(status);
-  Remove(file_);
+void WaitingEnrolment::Core::Try(Source& source, const std::string& content,
+                                 const std::function<absl::Status()>& enrol) {
+  const std::string hash = Sha256(content);
+  if (hash == source.tried && deps_.clock.Now() < source.not_before) return;
+  if (std::exchange(source.tried, hash) != hash) source.failures = 0;
+  if (const absl::Status status = enrol(); !status.ok()) Failed(source, status);
 }
 
-absl::Status WaitingEnrolment::Core::EnrolWith(const std::string& text) {
+void WaitingEnrolment::Core::TryFile(const absl::StatusOr<Config>& config) {
+  const auto text = ReadFile(left_.file, kMaxFileBytes);
+  if (absl::IsNotFound(text.status())) return left_.tried.clear();
+  Try(left_, text.ok() ? *text : text.status().ToString(), [&] {
+    KM_RETURN_IF_ERROR(text.status());
+    KM_RETURN_IF_ERROR(EnrolWithFile(*text, config));
+    Remove(left_.file);
+    return absl::OkStatus();
+  });
+}
+
+void WaitingEnrolment::Core::TryConfig(const absl::StatusOr<Config>& config) {
+  if (config.ok() && config->token.empty()) return configured_.tried.clear();
+  // One whose time is over is recovered, or enrolled by a person.
+  if (!absl::IsFailedPrecondition(Identity::Load(options_.state_dir).status())) return;
+  const absl::Status usable =
+      config.ok() ? CheckReadableByTrustedOnly(config->file) : config.status();
+  Try(configured_,
+      usable.ok() ? absl::StrCat(config->controller, "\n", config->token) : usable.ToString(),
+      [&] { return usable.ok() ? EnrolWithConfig(*config) : usable; });
+}
+
+absl::Status WaitingEnrolment::Core::EnrolWithFile(const std::string& text,
+                                                   const absl::StatusOr<Config>& config) {
+  KM_RETURN_IF_ERROR(config.status());
   KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(options_.state_dir, /*folder=*/true));
-  KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(file_, /*folder=*/false));
+  KM_RETURN_IF_ERROR(CheckWritableByTrustedOnly(left_.file, /*folder=*/false));
   EnrollOptions enroll;
   enroll.state_dir = options_.state_dir;
-  enroll.machine_name = options_.machine_name;
-  enroll.labels = options_.labels;
-  KM_RETURN_IF_ERROR(Parse(file_, text, enroll));
+  enroll.machine_name = config->name;
+  enroll.labels = config->labels;
+  KM_RETURN_IF_ERROR(Parse(left_.file, text, enroll));
   return deps_.enroll(enroll);
 }
 
-void WaitingEnrolment::Core::Failed(const absl::Status& status) {
+absl::Status WaitingEnrolment::Core::EnrolWithConfig(const Config& config) {
+  if (config.controller.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        config.file, ": has a token and no controller; add controller = \"HOST:PORT\""));
+  }
+  return deps_.enroll({config.controller, std::string(absl::StripAsciiWhitespace(config.token)),
+                       options_.state_dir, config.name, config.labels});
+}
+
+void WaitingEnrolment::Core::Failed(Source& source, const absl::Status& status) {
   if (IsRefusal(status)) {
-    not_before_ = deps_.clock.Now() + options_.refused_pause;
+    source.not_before = deps_.clock.Now() + options_.refused_pause;
     return log::Warning("AGENT_ENROLMENT_REFUSED",
                         "{}; put what is right into {}; it is tried again when it changes, and "
                         "after {}",
-                        std::string(status.message()), file_,
+                        std::string(status.message()), source.file,
                         absl::FormatDuration(options_.refused_pause));
   }
   const absl::Duration ceiling =
       std::min(options_.retry_cap,
-               options_.retry_base * (int64_t{1} << std::min(failures_++, kMaxDoublings)));
+               options_.retry_base * (int64_t{1} << std::min(source.failures++, kMaxDoublings)));
   const absl::Duration delay = ceiling * deps_.random.Uniform();
-  not_before_ = deps_.clock.Now() + delay;
+  source.not_before = deps_.clock.Now() + delay;
   log::Info("AGENT_ENROLMENT_WAITS", "{}; tried again in {}", std::string(status.message()),
             absl::FormatDuration(delay));
 }

@@ -8,9 +8,13 @@
 //   [labels]
 //   site = "berlin"
 //
-// That file must be written by administrators alone (base/rights.h). While the controller cannot be
-// reached it is tried again with full jitter; what was refused, when the file has changed or after
-// a longer while. Once it has served the file is removed. The token goes into no log.
+// or with controller and token of its configuration (agent.toml), which an administrator or a
+// configuration manager writes at any time. Those are used only while there is no identity at all,
+// and only from a file that nobody else may read; they are nobody's to remove.
+//
+// enroll.toml must be written by administrators alone (base/rights.h). While the controller cannot
+// be reached it is tried again with full jitter; what was refused, when the file has changed or
+// after a longer while. Once it has served enroll.toml is removed. The token goes into no log.
 //
 // Life cycle: Start once; `enrolled` is called once, on a thread of the executor; destroyed, after
 // which nothing is called any more. An attempt under way then ends unheard.
@@ -19,7 +23,6 @@
 #define KEYMEDIC_AGENT_WAITING_ENROLMENT_H_
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -27,6 +30,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/agent.h"
+#include "agent/config.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
@@ -35,9 +39,8 @@ namespace keymedic::agent {
 
 struct WaitingEnrolmentOptions {
   std::string state_dir;
-  std::string machine_name;
-  std::map<std::string, std::string> labels;  // those of the file go before
-  absl::Duration poll = absl::Seconds(5);     // of the state directory
+  std::string config_file;                 // as people are told of it
+  absl::Duration poll = absl::Seconds(5);  // of the state directory
   absl::Duration retry_base = absl::Seconds(5);
   absl::Duration retry_cap = absl::Minutes(5);
   absl::Duration refused_pause = absl::Minutes(10);
@@ -47,6 +50,7 @@ struct WaitingEnrolmentDeps {
   const Clock& clock;
   Random& random;
   Executor& executor;
+  std::function<absl::StatusOr<Config>()> config;  // read anew; labels of enroll.toml go before
   std::function<absl::Status(const EnrollOptions&)> enroll;  // as Enroll; may block
 };
 

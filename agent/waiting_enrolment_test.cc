@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/rights_testing.h"
+#include "base/status_macros.h"
 
 namespace keymedic::agent {
 namespace {
@@ -52,10 +53,9 @@ class WaitingEnrolmentTest : public ::testing::Test {
   void Start() {
     WaitingEnrolmentOptions options;
     options.state_dir = dir_;
-    options.machine_name = "pc-017";
-    options.labels = {{"site", "of the configuration"}, {"room", "12"}};
+    options.config_file = config_file_;
     waiting_.emplace(options,
-                     WaitingEnrolmentDeps{clock_, random_, executor_,
+                     WaitingEnrolmentDeps{clock_, random_, executor_, [this] { return Load(); },
                                           [this](const EnrollOptions& enroll) {
                                             tries_.push_back(enroll);
                                             if (answer_.ok()) EnrolByHand();
@@ -64,6 +64,16 @@ class WaitingEnrolmentTest : public ::testing::Test {
                      [this] { ++enrolled_; });
     waiting_->Start();
     executor_.RunReady();
+  }
+  absl::StatusOr<Config> Load() {
+    Config config;
+    config.file = config_file_;
+    config.name = "pc-017";
+    config.labels = {{"site", "of the configuration"}, {"room", "12"}};
+    if (const auto text = ReadFile(config_file_); text.ok()) {
+      KM_RETURN_IF_ERROR(ParseConfig(config_file_, *text, config));
+    }
+    return config;
   }
   void Pass(absl::Duration time) {
     for (absl::Duration passed; passed < time; passed += absl::Seconds(1)) {
@@ -79,6 +89,9 @@ class WaitingEnrolmentTest : public ::testing::Test {
   void WriteEnrolFile(const std::string& text) {
     ASSERT_EQ(WriteFileAtomically(file_, text), absl::OkStatus());
   }
+  void WriteConfig(const std::string& text) {
+    ASSERT_EQ(WriteFileAtomically(config_file_, text), absl::OkStatus());
+  }
   std::string Lines() {
     std::string all;
     for (const std::string& line : lines) all += line + "\n";
@@ -91,6 +104,7 @@ class WaitingEnrolmentTest : public ::testing::Test {
   MiddleRandom random_;
   const std::string dir_ = MakeTempDir();
   const std::string file_ = dir_ + "/enroll.toml";
+  const std::string config_file_ = dir_ + "/agent.toml";
   absl::Status answer_;
   std::vector<EnrollOptions> tries_;
   int enrolled_ = 0;
@@ -215,6 +229,67 @@ TEST_F(WaitingEnrolmentTest, AnExpiredIdentityIsReplacedWhenThereIsAFile) {
   EXPECT_FALSE(*WaitingEnrolment::Needed(dir_, late)) << "the controller may still take it";
   WriteEnrolFile(kFile);
   EXPECT_TRUE(*WaitingEnrolment::Needed(dir_, late));
+}
+
+constexpr char kConfig[] = "controller = \"c:1\"\ntoken = \"km1.t3.secret\"\nname = \"pc-018\"\n";
+
+TEST_F(WaitingEnrolmentTest, EnrolsWithTheConfigurationThatSomebodyWritesAndLeavesIt) {
+  WriteConfig("controller = \"c:1\"\n");  // for `keymedic-agent enroll`
+  Start();
+  Pass(absl::Minutes(20));
+  EXPECT_TRUE(tries_.empty());
+  WriteConfig(kConfig);
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(enrolled_, 1);
+  ASSERT_EQ(tries_.size(), 1u);
+  EXPECT_EQ(tries_[0].controller, "c:1");
+  EXPECT_EQ(tries_[0].token, "km1.t3.secret");
+  EXPECT_EQ(tries_[0].machine_name, "pc-018");
+  EXPECT_EQ(tries_[0].labels.at("room"), "12");
+  EXPECT_TRUE(std::filesystem::exists(config_file_));
+  EXPECT_THAT(Lines(), Not(HasSubstr("secret")));
+}
+
+TEST_F(WaitingEnrolmentTest, AConfigurationWithATokenThatOthersMayReadIsNotUsed) {
+  WriteConfig(kConfig);
+  LetOwnerWrite(config_file_);
+  Start();
+  EXPECT_TRUE(tries_.empty());
+  EXPECT_THAT(lines.back(), HasSubstr("may be read by"));
+  WriteConfig(kConfig);  // with rights as they should be
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(enrolled_, 1);
+}
+
+TEST_F(WaitingEnrolmentTest, AMistakeInTheConfigurationIsSaidOnceAndTheTokenNever) {
+  Start();
+  for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
+           {"token = \"km1.t3.secret\"\n", "agent.toml: has a token and no controller"},
+           {"controller = \"c:1\"\ntoken = km1.t3.secret\n", "agent.toml:2: this is no TOML"},
+           {"token = [\"secret\"]\n", "agent.toml:1: token has a value of the wrong kind"},
+           {"tokne = \"secret\"\n", "agent.toml:1: unknown key tokne"}}) {
+    WriteConfig(text);
+    const size_t before = lines.size();
+    Pass(absl::Minutes(5));
+    EXPECT_EQ(lines.size(), before + 1);
+    EXPECT_THAT(lines.back(), HasSubstr(said));
+  }
+  EXPECT_TRUE(tries_.empty());
+  EXPECT_THAT(Lines(), Not(HasSubstr("secret")));
+  WriteConfig(kConfig);
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(enrolled_, 1);
+}
+
+TEST_F(WaitingEnrolmentTest, TheTokenOfTheConfigurationDoesNotReplaceAnExpiredIdentity) {
+  EnrolByHand();
+  WriteConfig(kConfig);
+  clock_.Advance(absl::Hours(25));
+  EXPECT_FALSE(*WaitingEnrolment::Needed(dir_, clock_.Now()));
+  WriteEnrolFile("controller = \"c:2\"\n");  // what is waited for, with a mistake
+  Start();
+  Pass(absl::Minutes(1));
+  EXPECT_TRUE(tries_.empty());
 }
 
 TEST_F(WaitingEnrolmentTest, StoppedItIsSilent) {

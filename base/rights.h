@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may write a file. A program with the rights of an administrator takes orders from no file
-// that somebody else could have written: not its plugins, not its identity.
+// Who may write or read a file. A program with the rights of an administrator takes orders from no
+// file that somebody else could have written: not its plugins, not its identity.
 //
 // Trusted are the administrators of the system (root; SYSTEM, Administrators and TrustedInstaller)
 // and the user that this program runs as.
@@ -18,6 +18,9 @@ namespace keymedic {
 // Ok when none but the trusted may write, replace or give away what is at `path`, which is no link.
 // kFailedPrecondition: it is no regular file, or no folder.
 absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder);
+
+// The same for who may read it: for a file with a secret in it.
+absl::Status CheckReadableByTrustedOnly(const std::string& path);
 
 // A folder for the trusted alone, made if it is not there. One that is there, and what lies in it,
 // must belong to them; then nobody else may enter it any more. On Windows, where anybody may make

@@ -22,9 +22,8 @@ absl::Status CheckOwner(const std::string& path, uid_t owner) {
       owner, path));
 }
 
-}  // namespace
-
-absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder) {
+// Its owner is trusted, and it is what it should be.
+absl::StatusOr<mode_t> ModeOf(const std::string& path, bool folder) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot be examined"));
@@ -34,12 +33,25 @@ absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder) {
         absl::StrCat(path, ": is no ", folder ? "folder" : "regular file"));
   }
   KM_RETURN_IF_ERROR(CheckOwner(path, info.st_uid));
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return absl::PermissionDeniedError(absl::StrFormat(
-        "%s: may be written by others than its owner (mode %04o); run: chmod go-w %s", path,
-        info.st_mode & 07777, path));
-  }
-  return absl::OkStatus();
+  return info.st_mode & 07777;
+}
+
+}  // namespace
+
+absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder) {
+  KM_ASSIGN_OR_RETURN(const mode_t mode, ModeOf(path, folder));
+  if ((mode & (S_IWGRP | S_IWOTH)) == 0) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrFormat("%s: may be written by others than its owner (mode %04o); run: chmod go-w %s",
+                      path, mode, path));
+}
+
+absl::Status CheckReadableByTrustedOnly(const std::string& path) {
+  KM_ASSIGN_OR_RETURN(const mode_t mode, ModeOf(path, /*folder=*/false));
+  if ((mode & (S_IRWXG | S_IRWXO)) == 0) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrFormat(
+      "%s: holds a secret and may be read by others than its owner (mode %04o); run: chmod 600 %s",
+      path, mode, path));
 }
 
 absl::Status ProtectDirectory(const std::string& path) {

@@ -44,6 +44,14 @@ TEST_F(RightsTest, WhatEverybodyMayWriteIsRefusedWithTheRemedy) {
   }
 }
 
+TEST_F(RightsTest, ASecretThatOthersMayReadIsRefusedWithTheRemedy) {
+  EXPECT_EQ(CheckReadableByTrustedOnly(file_), absl::OkStatus());
+  LetOwnerWrite(file_);
+  const absl::Status status = CheckReadableByTrustedOnly(file_);
+  EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
+  EXPECT_THAT(status.ToString(), AllOf(HasSubstr("may be read by"), HasSubstr("; run: ")));
+}
+
 TEST_F(RightsTest, WhatIsNotThereOrOfAnotherKindIsNamed) {
   EXPECT_TRUE(absl::IsNotFound(CheckWritableByTrustedOnly(dir_ + "/none", false)));
   EXPECT_TRUE(absl::IsFailedPrecondition(CheckWritableByTrustedOnly(dir_, false)));

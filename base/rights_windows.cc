@@ -29,6 +29,8 @@ using windows::Win32Error;
 constexpr DWORD kWrites = FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_DELETE_CHILD | DELETE |
                           WRITE_DAC | WRITE_OWNER | GENERIC_WRITE | GENERIC_ALL;
 
+constexpr DWORD kReads = FILE_READ_DATA | GENERIC_READ;
+
 std::string SidText(PSID sid) {
   wchar_t* text = nullptr;
   if (!ConvertSidToStringSidW(sid, &text)) return "an unknown account";
@@ -69,15 +71,15 @@ bool Trusted(PSID sid) {
   return SidText(sid) == kTrustedInstaller || IsThisUser(sid);
 }
 
-// The account of an entry that lets it write here, or null.
-PSID Writer(ACE_HEADER* entry) {
+// The account of an entry that gives it some of `rights` here, or null.
+PSID Holder(ACE_HEADER* entry, DWORD rights) {
   if ((entry->AceFlags & INHERIT_ONLY_ACE) != 0) return nullptr;
   if (entry->AceType != ACCESS_ALLOWED_ACE_TYPE &&
       entry->AceType != ACCESS_ALLOWED_CALLBACK_ACE_TYPE) {
     return nullptr;
   }
   auto* allowed = reinterpret_cast<ACCESS_ALLOWED_ACE*>(entry);
-  return (allowed->Mask & kWrites) != 0 ? &allowed->SidStart : nullptr;
+  return (allowed->Mask & rights) != 0 ? &allowed->SidStart : nullptr;
 }
 
 // The parts of a security descriptor that are asked for here.
@@ -139,32 +141,42 @@ absl::Status CheckOwner(const std::string& path, const Rights& rights) {
       path, "\" /setowner *S-1-5-32-544"));
 }
 
-absl::Status CheckEntries(const std::string& path, const Rights& rights) {
+// `done`: what nobody else may do, "written".
+absl::Status CheckEntries(const std::string& path, const Rights& rights, DWORD mask,
+                          const char* done) {
   if (rights.entries == nullptr) {
     return absl::PermissionDeniedError(absl::StrCat(
-        path, ": may be written by everybody, as it has no access control list; run: icacls \"",
+        path, ": may be ", done, " by everybody, as it has no access control list; run: icacls \"",
         path, "\" /reset"));
   }
   for (DWORD i = 0; i < rights.entries->AceCount; ++i) {
     void* entry = nullptr;
     if (!GetAce(rights.entries, i, &entry)) continue;
-    const PSID writer = Writer(static_cast<ACE_HEADER*>(entry));
-    if (writer == nullptr || Trusted(writer)) continue;
+    const PSID holder = Holder(static_cast<ACE_HEADER*>(entry), mask);
+    if (holder == nullptr || Trusted(holder)) continue;
     return absl::PermissionDeniedError(
-        absl::StrCat(path, ": may be written by ", AccountName(writer), "; run: icacls \"", path,
-                     "\" /inheritance:d /remove:g *", SidText(writer)));
+        absl::StrCat(path, ": may be ", done, " by ", AccountName(holder), "; run: icacls \"", path,
+                     "\" /inheritance:d /remove:g *", SidText(holder)));
   }
   return absl::OkStatus();
+}
+
+absl::Status Check(const std::string& path, bool folder, DWORD mask, const char* done) {
+  KM_ASSIGN_OR_RETURN(const Handle opened, Open(path, 0));
+  KM_RETURN_IF_ERROR(CheckKind(path, opened.get(), folder));
+  KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path, opened.get()));
+  KM_RETURN_IF_ERROR(CheckOwner(path, rights));
+  return CheckEntries(path, rights, mask, done);
 }
 
 }  // namespace
 
 absl::Status CheckWritableByTrustedOnly(const std::string& path, bool folder) {
-  KM_ASSIGN_OR_RETURN(const Handle opened, Open(path, 0));
-  KM_RETURN_IF_ERROR(CheckKind(path, opened.get(), folder));
-  KM_ASSIGN_OR_RETURN(const Rights rights, ReadRights(path, opened.get()));
-  KM_RETURN_IF_ERROR(CheckOwner(path, rights));
-  return CheckEntries(path, rights);
+  return Check(path, folder, kWrites, "written");
+}
+
+absl::Status CheckReadableByTrustedOnly(const std::string& path) {
+  return Check(path, /*folder=*/false, kWrites | kReads, "read");
 }
 
 absl::Status ProtectDirectory(const std::string& path) {

@@ -24,7 +24,13 @@ absl::Status ReadDuration(const std::string& path, absl::string_view key, const 
 absl::Status Apply(const std::string& path, const toml::table& table, ServerOptions& options) {
   for (const auto& [toml_key, node] : table) {
     const absl::string_view key(toml_key.str().data(), toml_key.str().size());
-    if (key == "listen") {
+    if (key == "data_dir") {
+      options.data_dir = node.value_or<std::string>("");
+      if (options.data_dir.empty() || options.data_dir[0] != '/') {
+        return absl::InvalidArgumentError(absl::StrCat(path, ": data_dir = \"", options.data_dir,
+                                                       "\": give a path that begins with /"));
+      }
+    } else if (key == "listen") {
       options.listen = node.value_or<std::string>("");
       if (options.listen.find(':') == std::string::npos) {
         return absl::InvalidArgumentError(
@@ -45,17 +51,29 @@ absl::Status Apply(const std::string& path, const toml::table& table, ServerOpti
     } else {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": unknown key \"", key,
-                       "\"; known are listen, certificate_lifetime, recovery_grace, "
+                       "\"; known are data_dir, listen, certificate_lifetime, recovery_grace, "
                        "heartbeat_interval, collect_interval"));
     }
   }
   return absl::OkStatus();
 }
 
+absl::Status Parse(const std::string& path, const std::string& text, ServerOptions& options) {
+  try {
+    return Apply(path, toml::parse(text), options);
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ":", error.source().begin.line, ": ",
+                     absl::string_view(error.description().data(), error.description().size()),
+                     "; correct that line"));
+  }
+}
+
 }  // namespace
 
 std::string DefaultConfig() {
   return R"(# KeyMedic controller. What stands here after a '#' is the default.
+# data_dir = "/var/lib/keymedic"   # the estate; here it counts only in /etc/keymedic
 # listen = "0.0.0.0:7443"
 # certificate_lifetime = "24h"     # of machines; renewed at two thirds of it
 # recovery_grace = "720h"          # how long after its certificate ended a machine gets a new one by
@@ -65,20 +83,21 @@ std::string DefaultConfig() {
 )";
 }
 
-absl::StatusOr<ServerOptions> LoadConfig(const std::string& data_dir) {
-  ServerOptions options{.data_dir = data_dir};
-  const std::string path = absl::StrCat(data_dir, "/controller.toml");
+std::string ConfigPlace::file() const {
+  if (!config_file.empty()) return config_file;
+  return data_dir.empty() ? kPackagedConfigFile : absl::StrCat(data_dir, "/controller.toml");
+}
+
+absl::StatusOr<ServerOptions> LoadConfig(const ConfigPlace& place) {
+  ServerOptions options{.data_dir = "/var/lib/keymedic"};
+  const std::string path = place.file();
   const absl::StatusOr<std::string> text = ReadFile(path, 1 << 20);
-  if (absl::IsNotFound(text.status())) return options;
-  KM_RETURN_IF_ERROR(text.status());
-  try {
-    KM_RETURN_IF_ERROR(Apply(path, toml::parse(*text), options));
-  } catch (const toml::parse_error& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ":", error.source().begin.line, ": ",
-                     absl::string_view(error.description().data(), error.description().size()),
-                     "; correct that line"));
+  const bool optional = place.config_file.empty() && absl::IsNotFound(text.status());
+  if (!optional) {
+    KM_RETURN_IF_ERROR(text.status());
+    KM_RETURN_IF_ERROR(Parse(path, *text, options));
   }
+  if (!place.data_dir.empty()) options.data_dir = place.data_dir;
   return options;
 }
 

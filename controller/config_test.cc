@@ -17,13 +17,13 @@ class ConfigTest : public testing::Test {
   }
   absl::StatusOr<ServerOptions> Load(const std::string& text) {
     EXPECT_TRUE(WriteFileAtomically(directory_ + "/controller.toml", text).ok());
-    return LoadConfig(directory_);
+    return LoadConfig({.data_dir = directory_});
   }
   std::string directory_;
 };
 
 TEST_F(ConfigTest, DefaultsWithoutAFileAndWithTheOneThatInitWrites) {
-  EXPECT_EQ(LoadConfig(directory_)->listen, "0.0.0.0:7443");
+  EXPECT_EQ(LoadConfig({.data_dir = directory_})->listen, "0.0.0.0:7443");
   EXPECT_EQ(Load(DefaultConfig())->certificate_lifetime, absl::Hours(24));
   EXPECT_EQ(Load(DefaultConfig())->recovery_grace, absl::Hours(720));
 }
@@ -40,11 +40,22 @@ TEST_F(ConfigTest, ReadsWhatIsSet) {
   EXPECT_EQ(options->fleet.collect_interval, absl::Minutes(1));
 }
 
+TEST_F(ConfigTest, ThePackagedFileSaysWhereTheEstateIsAndTheCommandLineGoesBeforeIt) {
+  EXPECT_EQ(ConfigPlace().file(), "/etc/keymedic/controller.toml");
+  const std::string file = directory_ + "/elsewhere.toml";
+  EXPECT_EQ(LoadConfig({.config_file = file}).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(WriteFileAtomically(file, "data_dir = \"/srv/estate\"\n").ok());
+  EXPECT_EQ(LoadConfig({.config_file = file})->data_dir, "/srv/estate");
+  EXPECT_EQ(LoadConfig({.config_file = file, .data_dir = "/other"})->data_dir, "/other");
+  EXPECT_EQ(Load("")->data_dir, directory_);
+}
+
 TEST_F(ConfigTest, NamesFileLineOrKeyOfAMistake) {
   for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
            {"listen =", ":1:"},
            {"listne = \"x:1\"", "listne"},
            {"listen = 7443", "HOST:PORT"},
+           {"data_dir = \"estate\"", "begins with /"},
            {"certificate_lifetime = \"soon\"", "soon"},
            {"certificate_lifetime = \"1s\"", "1m"},
            {std::string("\0\xff\x01", 3), "controller.toml"}}) {

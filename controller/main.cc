@@ -9,15 +9,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "controller/audit.h"
+#include "base/systemd.h"
 #include "controller/config.h"
+#include "controller/init.h"
 #include "controller/server.h"
-#include "controller/trust/authority.h"
 
 namespace keymedic::controller {
 namespace {
@@ -25,30 +24,15 @@ namespace {
 constexpr int kWorkers = 2;
 constexpr int kUsageError = 2;
 
-absl::Status Init(const std::string& data_dir, const std::vector<std::string>& names) {
-  const SystemClock clock;
-  KM_RETURN_IF_ERROR(InitializeAuthority(data_dir, names, clock.Now()));
-  KM_RETURN_IF_ERROR(
-      WriteFileAtomically(absl::StrCat(data_dir, "/controller.toml"), DefaultConfig(), 0644));
-  KM_ASSIGN_OR_RETURN(auto store, OpenSqliteStore(absl::StrCat(data_dir, "/controller.db")));
-  KM_ASSIGN_OR_RETURN(auto audit, AuditLog::Open(*store, clock));
-  KM_RETURN_IF_ERROR(audit->Append(kControllerUri, "estate.init", "estate",
-                                   absl::StrCat("names ", absl::StrJoin(names, ", "))));
-  std::printf(
-      "The estate is set up in %s.\n"
-      "Keep ca.key safe and back it up: whoever has it can join as anyone.\n\n"
-      "Next:\n"
-      "  keymedic-controller run --data-dir %s\n"
-      "  keymedic profile add main --controller %s:7443 --ca %s/ca.crt --cert %s/admin.crt "
-      "--key %s/admin.key\n"
-      "  keymedic tokens create\n",
-      data_dir.c_str(), data_dir.c_str(), names[0].c_str(), data_dir.c_str(), data_dir.c_str(),
-      data_dir.c_str());
-  return absl::OkStatus();
-}
+struct Arguments {
+  ConfigPlace place;
+  std::string listen, port_file;
+  std::vector<std::string> names;
+  bool if_needed = false;
+  bool verbose = false;
+};
 
-absl::Status Run(const std::string& data_dir, const std::string& listen,
-                 const std::string& port_file) {
+absl::Status Run(const Arguments& args) {
   // Blocked before any thread starts, so that only the wait below takes them.
   sigset_t ending;
   sigemptyset(&ending);
@@ -56,8 +40,8 @@ absl::Status Run(const std::string& data_dir, const std::string& listen,
   sigaddset(&ending, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
-  KM_ASSIGN_OR_RETURN(ServerOptions options, LoadConfig(data_dir));
-  if (!listen.empty()) options.listen = listen;
+  KM_ASSIGN_OR_RETURN(ServerOptions options, LoadConfig(args.place));
+  if (!args.listen.empty()) options.listen = args.listen;
   const SystemClock clock;
   SystemRandom random;
   const std::unique_ptr<Executor> executor = MakeThreadPool(kWorkers);
@@ -65,36 +49,54 @@ absl::Status Run(const std::string& data_dir, const std::string& listen,
                       Server::Start(options, {clock, random, *executor}));
   std::printf("port %d\n", server->port());
   std::fflush(stdout);
-  if (!port_file.empty()) {
-    KM_RETURN_IF_ERROR(WriteFileAtomically(port_file, absl::StrCat(server->port(), "\n"), 0644));
+  if (!args.port_file.empty()) {
+    KM_RETURN_IF_ERROR(
+        WriteFileAtomically(args.port_file, absl::StrCat(server->port(), "\n"), 0644));
   }
+  // The worker that says so has taken each lock of the fleet: one that nobody gives back is
+  // silence.
+  SystemdNotifier systemd(SystemdNotifier::Options::FromEnvironment());
+  systemd.Watch({*executor, nullptr, [&server] {
+                   return absl::StrCat("serving on :", server->port(), ", ",
+                                       server->fleet().Connected(), " agents");
+                 }});
   int signal = 0;
   sigwait(&ending, &signal);
+  systemd.Stop();
   log::Info("CONTROLLER_STOPPING", "stopping on signal {}", signal);
   server->Shutdown();
   return absl::OkStatus();
 }
 
+void AddPlace(CLI::App& command, ConfigPlace& place) {
+  command.add_option("--data-dir", place.data_dir,
+                     "Where the estate's files are (default: as the settings say, or "
+                     "/var/lib/keymedic)");
+  command.add_option("--config", place.config_file,
+                     absl::StrCat("The settings (default: controller.toml in a --data-dir, or ",
+                                  kPackagedConfigFile, ")"));
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "The KeyMedic controller.\n\n"
-      "  keymedic-controller init --data-dir /var/lib/keymedic --name keymedic.contoso.example\n"
-      "  keymedic-controller run --data-dir /var/lib/keymedic\n",
+      "  keymedic-controller init --name keymedic.contoso.example\n"
+      "  keymedic-controller run\n",
       "keymedic-controller");
   app.set_version_flag("--version", KEYMEDIC_VERSION);
   app.require_subcommand(1);
-  std::string data_dir, listen, port_file;
-  std::vector<std::string> names;
-  bool verbose = false;
+  Arguments args;
   CLI::App* init = app.add_subcommand("init", "Make a new estate: authority and certificates");
-  init->add_option("--data-dir", data_dir, "Where the estate's files go")->required();
-  init->add_option("--name", names, "Host name or address of this controller; may be repeated")
-      ->required();
+  AddPlace(*init, args.place);
+  init->add_option("--name", args.names,
+                   "Host name or address at which agents reach this controller; may be repeated "
+                   "(default: what this machine is called)");
+  init->add_flag("--if-needed", args.if_needed, "Do nothing where there is an estate");
   CLI::App* run = app.add_subcommand("run", "Serve agents and operators until SIGTERM");
-  run->add_option("--data-dir", data_dir, "Where init put the estate's files")->required();
-  run->add_option("--listen", listen, "HOST:PORT; port 0 takes any that is free");
-  run->add_option("--port-file", port_file, "Write the port there once calls are answered");
-  run->add_flag("--verbose", verbose, "Log more");
+  AddPlace(*run, args.place);
+  run->add_option("--listen", args.listen, "HOST:PORT; port 0 takes any that is free");
+  run->add_option("--port-file", args.port_file, "Write the port there once calls are answered");
+  run->add_flag("--verbose", args.verbose, "Log more");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -103,9 +105,9 @@ int Main(int argc, char** argv) {
 
   // Debian builds Abseil with its search for deadlocks on, which costs every lock of gRPC dearly.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  log::Start("controller", verbose ? log::Level::kDebug : log::Level::kInfo);
+  log::Start("controller", args.verbose ? log::Level::kDebug : log::Level::kInfo);
   const absl::Status status =
-      init->parsed() ? Init(data_dir, names) : Run(data_dir, listen, port_file);
+      init->parsed() ? InitializeEstate(args.place, args.names, args.if_needed) : Run(args);
   if (status.ok()) return 0;
   std::fprintf(stderr, "keymedic-controller: %s\n", std::string(status.message()).c_str());
   return 1;

@@ -203,15 +203,18 @@ std::vector<v1::Finding> Fleet::FindingsOf(const std::string& machine_id) {
 
 v1::Summary Fleet::Summary() {
   v1::Summary summary = View()->summary;
-  const auto all = All();
-  summary.set_machines(all.size());
+  summary.set_machines(All().size());
+  summary.set_connected(Connected());
+  return summary;
+}
+
+uint32_t Fleet::Connected() {
   uint32_t connected = 0;
-  for (const auto& machine : all) {
+  for (const auto& machine : All()) {
     std::lock_guard lock(machine->mutex);
     connected += machine->link != nullptr;
   }
-  summary.set_connected(connected);
-  return summary;
+  return connected;
 }
 
 v1::ListForecastsResponse Fleet::Forecast(const kms::ForecastOptions& options) {

@@ -52,6 +52,8 @@ class Fleet final : public FleetPort {
   // Findings and facts of everything, folded; cheap while nothing changes.
   std::shared_ptr<const FoldedView> View();
   v1::Summary Summary();
+  // How many machines are connected.
+  uint32_t Connected();
   // What becomes of the estate if nothing changes.
   v1::ListForecastsResponse Forecast(const kms::ForecastOptions& options);
   // What it is called now; "": there is no such machine.
