@@ -53,7 +53,7 @@ class Processes:
         def seen():
             text = log.read_text(errors="replace")
             if process.poll() is not None:
-                raise Failure(f"{' '.join(map(str, command))}: {process.returncode}\n{text}")
+                raise Failure(f"{' '.join(map(str, command))}: {process.returncode}\n{text[-2000:]}")
             return re.search(until, text)
 
         return eventually(seen, f"{command[0]} says /{until}/", lambda: log.read_text(errors="replace"))
