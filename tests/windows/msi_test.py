@@ -35,7 +35,7 @@ FAILED = 1603 & 0xFF
 PROGRAMS = [
     "bin/keymedic-agent.exe", "bin/keymedic-plugin-host.exe", "bin/keymedic-messages.dll",
     "lib/keymedic/plugins/keymedic_kms_client.dll", "lib/keymedic/plugins/keymedic_kms_host.dll",
-    "lib/keymedic/plugins/plugins.allow", "LICENSE",
+    "lib/keymedic/plugins/plugins.allow", "LICENSE", "CHANGES.txt",
 ]
 
 

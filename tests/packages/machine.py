@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A throw-away Debian 12: a bare root in a folder, and that root booted with its own systemd.
+
+    root = BareRoot(cache)                # made by mmdebstrap once, then a tarball
+    folder = root.unpack(somewhere)
+    with Machine(folder, cache) as machine:
+        machine.run("apt", "install", "./x.deb")
+
+A booted machine has no network but its own loopback; what apt needs was loaded before (`download`).
+Commands enter it through its namespaces, so it needs no Python, no ssh, and the host no systemd.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
+               "DEBIAN_FRONTEND": "noninteractive"}
+PATIENCE = 120  # seconds until something that must come has come
+ARCHIVES = "/var/cache/apt/archives"
+
+
+class Failure(Exception):
+    """Something that a test cannot go on without; the text says what and what to do."""
+
+
+def why_not():
+    """Why there can be no such machine here, or an empty text."""
+    if os.geteuid() != 0:
+        return "a machine is booted by root alone: run this as root"
+    missing = [tool for tool in ("mmdebstrap", "systemd-nspawn", "nsenter") if shutil.which(tool) is None]
+    return f"not installed: {', '.join(missing)}; ./dev test installs it" if missing else ""
+
+
+def eventually(condition, what, details=lambda: ""):
+    """What `condition` gives as soon as that is true."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise Failure(f"{what}: not within {PATIENCE} s\n{details()}")
+
+
+def call(*command, check=True, **options):
+    done = subprocess.run([str(part) for part in command], check=False, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, errors="replace", **options)
+    if check and done.returncode != 0:
+        raise Failure(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+class BareRoot:
+    """A Debian 12 with systemd and nothing else, made at first use; with what apt loaded for it."""
+
+    INCLUDE = "systemd,systemd-sysv,dbus,iproute2"
+
+    def __init__(self, cache):
+        self._tarball = cache / "bookworm.tar"
+        self.archives = cache / "archives"
+        self.archives.mkdir(parents=True, exist_ok=True)
+        if not self._tarball.exists():
+            part = cache / "bookworm.part.tar"
+            call("mmdebstrap", "--variant=minbase", f"--include={self.INCLUDE}", "--skip=cleanup/apt/lists",
+                 "bookworm", part)
+            part.rename(self._tarball)
+
+    def unpack(self, folder):
+        folder.mkdir()
+        call("tar", "-C", folder, "-xf", self._tarball, "--exclude=./dev/*")
+        # Names that are found without any network, and archives that `apt install` leaves for the next test.
+        (folder / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 kc.office.example kc\n")
+        (folder / "etc/apt/apt.conf.d/90test").write_text('APT::Keep-Downloaded-Packages "true";\n')
+        return folder
+
+    def download(self, folder, packages):
+        """What these need is loaded now, by the network of this machine."""
+        command = [*container(folder, self.archives), "--pipe", "--", "apt-get", "-qq", "-y",
+                   "--download-only", "install", *place(folder, packages)]
+        if call(*command, check=False).returncode != 0:
+            # What is listed there was replaced meanwhile.
+            call(*command[:command.index("apt-get")], "apt-get", "-qq", "update")
+            call(*command)
+
+    def chroot(self, folder, *command):
+        """In the root while no systemd runs in it, as when an image is made."""
+        archives = folder / ARCHIVES.lstrip("/")
+        for deb in self.archives.glob("*.deb"):
+            shutil.copy(deb, archives)
+        return call("chroot", folder, *command, env=ENVIRONMENT)
+
+
+def container(folder, archives):
+    return ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory", folder,
+            "--hostname=kc", f"--bind={archives}:{ARCHIVES}"]
+
+
+def place(folder, packages):
+    """Copies packages into a root; how they are called there."""
+    target = folder / "packages"
+    target.mkdir(exist_ok=True)
+    for package in packages:
+        shutil.copy(package, target)
+    return [f"/packages/{package.name}" for package in packages]
+
+
+class Machine:
+    """A root, booted. Close it, or use it with `with`."""
+
+    def __init__(self, folder, archives):
+        self.folder = folder
+        self._console = folder.with_suffix(".console")
+        with open(self._console, "wb") as console:
+            self._container = subprocess.Popen(
+                [str(part) for part in container(folder, archives)] +
+                ["--boot", "--private-network", "--console=pipe"],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        try:
+            self._leader = eventually(self._find_leader, "the machine boots", self.console)
+            eventually(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in
+                       ("running", "degraded"), "systemd is up", self.console)
+        except BaseException:
+            self._container.kill()
+            self._container.wait()
+            raise
+
+    def console(self):
+        return self._console.read_text(errors="replace")
+
+    def _find_leader(self):
+        if self._container.poll() is not None:
+            raise Failure(f"systemd-nspawn ended with {self._container.returncode}:\n{self.console()}")
+        with contextlib.suppress(OSError):
+            pid = self._container.pid
+            for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                # Not before it is systemd, in namespaces of its own.
+                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    return child
+        return None
+
+    def _enter(self, command):
+        return ["nsenter", "-t", self._leader, "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", *map(str, command)]
+
+    def run(self, *command, check=True, **more):
+        return call(*self._enter(command), check=check, env=ENVIRONMENT | more)
+
+    def start(self, *command):
+        """The command as a process of this machine's; wait for it."""
+        return subprocess.Popen(self._enter(command), env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def apt(self, *arguments):
+        return self.run("apt", "-y", *arguments).stdout
+
+    def path(self, inside):
+        return self.folder / inside.lstrip("/")
+
+    def write(self, inside, text):
+        """As an editor does: who may read the file stays as it is."""
+        self.path(inside).write_text(text)
+
+    def show(self, unit, what):
+        return self.run("systemctl", "show", "--value", "-p", what, unit).stdout.strip()
+
+    def journal(self, unit):
+        return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit).stdout
+
+    def installed(self):
+        """Installed-Size in KiB of each package."""
+        listed = self.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}\t${Package}\t${Installed-Size}\n").stdout
+        rows = (line.split("\t") for line in listed.splitlines())
+        return {name: int(size) for state, name, size in rows if state.startswith("ii")}
+
+    def close(self):
+        if self._container.poll() is None:
+            self.run("systemctl", "poweroff", check=False)
+            try:
+                self._container.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self._container.kill()
+                self._container.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
