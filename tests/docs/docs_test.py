@@ -6,7 +6,7 @@ A shell block says behind its language what becomes of it:
 
     ```sh run                      run; a ```text block behind it is what it prints (`…`: anything)
     ```sh run background until=X   run beside the others; the test goes on when it has said the regex X
-    ```sh packages                 for a machine with the packages installed; tests/packages runs it there
+    ```sh packages                 for a machine with the packages; tests/packages/documentation_test.py
     ```sh words                    has placeholders, or takes too long: not run
 
 All of them must be good shell, and every command of KeyMedic in them, and in `code` within the text, must

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code blocks of the project's Markdown pages, and what the test is told about each. As a program,
-`pages.py MARK PAGE` prints the shell blocks with that mark, one after the other.
+"""Code blocks of the project's Markdown pages, and what the test is told about each.
 
 Behind the language a block may say more, which no reader sees:
 
@@ -9,9 +8,7 @@ Behind the language a block may say more, which no reader sees:
 """
 
 import dataclasses
-import pathlib
 import re
-import sys
 
 FENCE = re.compile(r"^ {0,3}```(.*)$")
 
@@ -59,9 +56,3 @@ def differs(expected, real):
     if len(expected) != len(real):
         return f"the page has {len(expected)} lines, it prints {len(real)}:\n" + "\n".join(real)
     return ""
-
-
-if __name__ == "__main__":
-    mark, page = sys.argv[1:]
-    sys.stdout.write("".join(block.text for block in blocks(pathlib.Path(page))
-                             if block.language == "sh" and mark in block.words))
