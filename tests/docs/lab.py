@@ -37,7 +37,7 @@ class Processes:
 
     def run(self, *command):
         done = subprocess.run(command, env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+                              capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
         if done.returncode != 0:
             raise Failure(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
