@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A throw-away Debian 12: a bare root in a folder, and that root booted with its own systemd.
 
-    root = BareRoot(cache)                # made by mmdebstrap once, then a tarball
-    folder = root.unpack(somewhere)
-    with Machine(folder, cache) as machine:
-        machine.run("apt", "install", "./x.deb")
+    bare = BareRoot(cache, base, [deb])   # made by mmdebstrap once, then a tarball in the cache
+    with Machine(bare.copy_to(folder)) as machine:
+        machine.apt("install", *place(folder, [deb]))
 
-A booted machine has no network but its own loopback; what apt needs was loaded before (`download`).
+A booted machine has no network but its own loopback; what apt needs of Debian's packages was loaded before.
 Commands enter it through its namespaces, so it needs no Python, no ssh, and the host no systemd.
 """
 
@@ -20,7 +19,6 @@ import time
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive"}
 PATIENCE = 120  # seconds until something that must come has come
-ARCHIVES = "/var/cache/apt/archives"
 
 
 class Failure(Exception):
@@ -54,48 +52,44 @@ def call(*command, check=True, **options):
 
 
 class BareRoot:
-    """A Debian 12 with systemd and nothing else, made at first use; with what apt loaded for it."""
+    """A Debian 12 with systemd and nothing else, made at first use, in the folder `base`. What these packages need is
+    there for apt to install; nothing of it is installed."""
 
     INCLUDE = "systemd,systemd-sysv,dbus,iproute2"
 
-    def __init__(self, cache):
-        self._tarball = cache / "bookworm.tar"
-        self.archives = cache / "archives"
-        self.archives.mkdir(parents=True, exist_ok=True)
-        if not self._tarball.exists():
+    def __init__(self, cache, base, packages):
+        self._base = base
+        tarball = cache / "bookworm.tar"
+        if tarball.exists():
+            base.mkdir()
+            call("tar", "-C", base, "-xf", tarball)
+        else:
+            call("mmdebstrap", "--variant=minbase", f"--include={self.INCLUDE}", "bookworm", base)
+            # A name that is found without any network; what apt loads stays.
+            (base / "etc/hostname").write_text("kc\n")
+            (base / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 kc.office.example kc\n")
+            (base / "etc/apt/apt.conf.d/90test").write_text('APT::Keep-Downloaded-Packages "true";\n')
+        apt = [*container(base), "--pipe", "--", "apt-get", "-qq", "-y"]
+        install = ["--download-only", "install", *place(base, packages)]
+        if call(*apt, "--no-download", *install, check=False).returncode != 0:
+            call(*apt, "update")
+            call(*apt, *install)
             part = cache / "bookworm.part.tar"
-            call("mmdebstrap", "--variant=minbase", f"--include={self.INCLUDE}", "--skip=cleanup/apt/lists",
-                 "bookworm", part)
-            part.rename(self._tarball)
+            call("tar", "-C", base, "-cf", part, "--exclude=./packages", ".")
+            part.rename(tarball)
 
-    def unpack(self, folder):
-        folder.mkdir()
-        call("tar", "-C", folder, "-xf", self._tarball, "--exclude=./dev/*")
-        # Names that are found without any network, and archives that `apt install` leaves for the next test.
-        (folder / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 kc.office.example kc\n")
-        (folder / "etc/apt/apt.conf.d/90test").write_text('APT::Keep-Downloaded-Packages "true";\n')
+    def copy_to(self, folder):
+        call("cp", "-a", "--reflink=auto", self._base, folder)
         return folder
 
-    def download(self, folder, packages):
-        """What these need is loaded now, by the network of this machine."""
-        command = [*container(folder, self.archives), "--pipe", "--", "apt-get", "-qq", "-y",
-                   "--download-only", "install", *place(folder, packages)]
-        if call(*command, check=False).returncode != 0:
-            # What is listed there was replaced meanwhile.
-            call(*command[:command.index("apt-get")], "apt-get", "-qq", "update")
-            call(*command)
 
-    def chroot(self, folder, *command):
-        """In the root while no systemd runs in it, as when an image is made."""
-        archives = folder / ARCHIVES.lstrip("/")
-        for deb in self.archives.glob("*.deb"):
-            shutil.copy(deb, archives)
-        return call("chroot", folder, *command, env=ENVIRONMENT)
+def chroot(folder, *command):
+    """In a root while no systemd runs in it, as when an image is made."""
+    return call("chroot", folder, *command, env=ENVIRONMENT)
 
 
-def container(folder, archives):
-    return ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory", folder,
-            "--hostname=kc", f"--bind={archives}:{ARCHIVES}"]
+def container(folder):
+    return ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory", folder]
 
 
 def place(folder, packages):
@@ -110,12 +104,12 @@ def place(folder, packages):
 class Machine:
     """A root, booted. Close it, or use it with `with`."""
 
-    def __init__(self, folder, archives):
+    def __init__(self, folder):
         self.folder = folder
         self._console = folder.with_suffix(".console")
         with open(self._console, "wb") as console:
             self._container = subprocess.Popen(
-                [str(part) for part in container(folder, archives)] +
+                [str(part) for part in container(folder)] +
                 ["--boot", "--private-network", "--console=pipe"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:
