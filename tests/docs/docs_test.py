@@ -17,11 +17,13 @@ unpacked."""
 
 import argparse
 import concurrent.futures
+import contextlib
 import functools
 import os
 import pathlib
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -49,7 +51,6 @@ said() { # a regex, a log, whose: waits for it
   done
   echo "did not say $1:" && cat "$2" && return 1
 }
-trap 'kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT
 exec 2>&1
 """
 
@@ -208,6 +209,29 @@ def script(blocks, home, port):
     return out + "echo '@@ end'\n"
 
 
+def in_one_session(command, world):
+    """Runs it; whoever it left running is ended, and has ended. Returns its exit code and what it printed."""
+    with subprocess.Popen(command, env=world.environment, cwd=world.folder, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=lab.PATIENCE * 2)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+    lab.eventually(lambda: not in_group(process.pid), f"all that {command[0]} started has ended")
+    return process.returncode, output
+
+
+def in_group(group):
+    """Whether somebody of that process group still runs; who has ended and was not waited for does not."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                return True
+    return False
+
+
 def run_page(path, programs):
     """Problems, and how many blocks ran."""
     found = pages.blocks(path)
@@ -220,15 +244,13 @@ def run_page(path, programs):
         if WITH_SDK in path.read_text(encoding="utf-8"):
             world.run("cmake", "--install", programs.parent, "--component", "sdk", "--prefix", f"{folder}/usr")
             world.environment["CMAKE_PREFIX_PATH"] = f"{folder}/usr"
-        done = subprocess.run(["bash", "-c", script(runs, folder, world.port)], env=world.environment, cwd=folder,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=lab.PATIENCE * 2,
-                              check=False)
-        printed = dict(part.split("\n", 1) for part in re.split(r"^@@ ", done.stdout, flags=re.M)[1:])
+        code, output = in_one_session(["bash", "-c", script(runs, folder, world.port)], world)
+        printed = dict(part.split("\n", 1) for part in re.split(r"^@@ ", output, flags=re.M)[1:])
         # What the reader sees stands in the reader's places.
         printed = {line: text.replace(folder, "").replace(f":{world.port}", ":7443") for line, text in printed.items()}
-    if done.returncode != 0 or "end" not in printed:
+    if code != 0 or "end" not in printed:
         line = list(printed)[-1] if printed else "?"
-        return [f"{path.name}:{line}: this block fails:\n{printed.get(line, done.stdout)}"], 0
+        return [f"{path.name}:{line}: this block fails:\n{printed.get(line, output)}"], 0
     problems = []
     for block in runs:
         after = found[found.index(block) + 1:][:1]
