@@ -7,6 +7,7 @@
 #   lib/keymedic-plugin-sdk/                libkeymedic_proto.so to link with; the agent has its own
 #   lib/cmake/KeyMedicPluginSdk/            find_package(KeyMedicPluginSdk)
 #   share/keymedic-plugin-sdk/proto/        the .proto files, for other languages
+#   share/doc/keymedic-plugin-sdk/examples/ two plugins, in C++ and in C
 include(CMakePackageConfigHelpers)
 set(sdk ${PROJECT_SOURCE_DIR}/plugins/sdk)
 
@@ -21,6 +22,7 @@ install(TARGETS km_proto LIBRARY DESTINATION lib/keymedic-plugin-sdk COMPONENT s
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/keymedic/v1 DESTINATION share/keymedic-plugin-sdk/proto/keymedic COMPONENT sdk)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/google/rpc DESTINATION share/keymedic-plugin-sdk/proto/google COMPONENT sdk)
 install(FILES ${sdk}/README.md DESTINATION share/doc/keymedic-plugin-sdk COMPONENT sdk)
+install(DIRECTORY ${sdk}/examples DESTINATION share/doc/keymedic-plugin-sdk COMPONENT sdk)
 
 set(cmake_dir lib/cmake/KeyMedicPluginSdk)
 configure_package_config_file(${sdk}/KeyMedicPluginSdkConfig.cmake.in KeyMedicPluginSdkConfig.cmake
