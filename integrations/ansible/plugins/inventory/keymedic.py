@@ -147,6 +147,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for key, value in variables.items():
             self.inventory.set_variable(host, key, value)
         strict = self.get_option("strict")
+        variables = dict(variables, inventory_hostname=name)
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)

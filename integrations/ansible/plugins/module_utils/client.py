@@ -92,7 +92,12 @@ def read_profile(name, environment):
     if name not in profiles:
         known = ", ".join(sorted(profiles)) or "none; make one with `keymedic profile add`"
         raise ControllerError("no profile '%s' in %s; there are: %s" % (name, path, known))
-    return profiles[name]
+    profile = profiles[name]
+    found = dict(controller=profile.get("controller"), ca=profile.get("ca"), cert=profile.get("certificate"),
+                 key=profile.get("key"))
+    if not all(found.values()):
+        raise ControllerError("profile '%s' in %s is not whole; add it again with `keymedic profile add`" % (name, path))
+    return found
 
 
 def find_controller(options, environment):

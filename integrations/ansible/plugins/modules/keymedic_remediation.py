@@ -174,8 +174,16 @@ def is_good(target):
     return target.state in (pb.TARGET_STATE_SUCCEEDED, pb.TARGET_STATE_NO_CHANGE)
 
 
-def described(plan, state=None):
+def to_do(plan):
+    """Planned, with something to treat."""
+    return plan.state == pb.REMEDIATION_STATE_PLANNED and any(is_open(target) for target in plan.targets)
+
+
+def described(plan):
     """What the module returns of a remediation."""
+    state = state_name(plan.state)
+    if plan.state <= pb.REMEDIATION_STATE_PLANNED and not to_do(plan):
+        state = "nothing-to-treat"
     targets = [dict(
         machine=target.display_name, wave=target.wave, state=target_state(target.state), message=target.message,
         findings=list(target.finding_codes),
@@ -185,7 +193,7 @@ def described(plan, state=None):
     failed = [dict(machine=target.display_name, state=target_state(target.state), message=target.message)
               for target in plan.targets if not is_good(target) and (ended or not is_open(target))]
     return dict(
-        id=plan.id, state=state or state_name(plan.state), plan_hash=plan.plan_hash, selector=plan.selector,
+        id=plan.id, state=state, plan_hash=plan.plan_hash, selector=plan.selector,
         reason=plan.reason, totals=dict(plan.totals), targets=targets, failed_machines=failed,
         untreatable=[dict(code=finding.code, subject=finding.subject, why=finding.why_untreatable)
                      for finding in plan.untreatable])
@@ -281,10 +289,9 @@ def work(module, client):
         # What machines would change only they can say: a preview is enough where nobody asks.
         plan = make_plan(module, client, service, preview=module.check_mode and not module._diff)
         if plan is None:
-            return dict(described(pb.Remediation(selector=options["selector"]), "nothing-to-treat"), changed=False)
+            return dict(described(pb.Remediation(selector=options["selector"])), changed=False)
     warn_of_untreatable(module, plan)
-    to_do = plan.state == pb.REMEDIATION_STATE_PLANNED and any(is_open(target) for target in plan.targets)
-    wanted = to_do and options["state"] == "started"
+    wanted = to_do(plan) and options["state"] == "started"
     if module.check_mode or options["state"] == "planned":
         result = dict(described(plan), changed=wanted)
         if module._diff:
