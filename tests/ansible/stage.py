@@ -61,7 +61,7 @@ class Ansible:
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections), "ANSIBLE_HOME": str(self.folder / "home"),
             "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "told",
-            "KEYMEDIC_TOLD": str(self.folder / "told.json"), "ANSIBLE_NOCOLOR": "true", "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3"}
+            "KEYMEDIC_TOLD": str(self.folder / "told.json"), "ANSIBLE_NOCOLOR": "true", "ANSIBLE_PIPELINING": "true", "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3"}
 
     def run(self, program, *arguments, check=True, **more):
         done = subprocess.run([f"/usr/bin/{program}", *map(str, arguments)], stdin=subprocess.DEVNULL, check=False,
