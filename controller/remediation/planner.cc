@@ -15,6 +15,7 @@
 #include "base/status_macros.h"
 #include "controller/remediation/states.h"
 #include "controller/selector.h"
+#include "controller/services/errors.h"
 
 namespace keymedic::controller {
 namespace {
@@ -413,11 +414,14 @@ absl::StatusOr<Draft> Drafter::Build() {
     for (const std::string& machine : draft.after) target.add_after(machine);
   }
   if (remediation.targets().empty() && remediation.untreatable().empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "nothing to treat: the selector '", request_.selector(), "' names no finding that ",
-        request_.treat_size() > 0 ? "the given actions treat" : "needs a treatment", " (",
-        view_.machines.size(), " machines, ", view_.findings.size(),
-        " findings known); see keymedic findings list"));
+    // Its reason lets a program that runs again and again see that all is done.
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat(
+            "nothing to treat: the selector '", request_.selector(), "' names no finding that ",
+            request_.treat_size() > 0 ? "the given actions treat" : "needs a treatment", " (",
+            view_.machines.size(), " machines, ", view_.findings.size(),
+            " findings known); see keymedic findings list")),
+        "NOTHING_TO_TREAT");
   }
   if (request_.expect_count() > 0 &&
       static_cast<uint32_t>(remediation.targets_size()) > request_.expect_count()) {

@@ -73,6 +73,7 @@ TEST_F(RemediationServiceTest, ErrorsKeepTheirCodeAndMessage) {
   const grpc::Status status = Plan("", plan);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("write 'all'"));
+  EXPECT_THAT(Plan("all", plan).error_details(), HasSubstr("NOTHING_TO_TREAT"));
   grpc::ClientContext context;
   v1::GetRemediationRequest request;
   request.set_name("remediations/none");

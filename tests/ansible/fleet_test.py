@@ -1,0 +1,346 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The collection against a real controller with a lab's estate: the playbook that repairs a fleet, each module, and
+the inventory plugin. The tests share the estate; each treats machines of its own, in the order of their names."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
+import stage as stages  # noqa: E402
+
+MACHINES = 41
+WRONG_KEYS = "finding=CLIENT_KEY_NOT_GVLK or finding=CLIENT_KEY_WRONG_EDITION"
+CACHING_OFF = "finding=CLIENT_CACHING_OFF"
+REPAIR = "keymedic.fleet.repair"
+INVENTORY = """\
+plugin: keymedic.fleet.keymedic
+keyed_groups:
+  - {key: keymedic_roles, prefix: role}
+  - {key: keymedic_labels.site, prefix: site}
+  - {key: keymedic_findings, prefix: finding}
+  - {key: keymedic_edition, prefix: edition}
+groups:
+  of_munich: keymedic_labels.site == 'munich'
+compose:
+  ansible_host: inventory_hostname ~ '.office.example'
+"""
+
+
+class FleetTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = stages.Stage(OPTIONS.bin, OPTIONS.controller, OPTIONS.collections, FOLDER,
+                                 stages.HERE / "estate.textproto", MACHINES)
+        cls.addClassCleanup(cls.stage.close)
+        cls.ansible = cls.stage.ansible
+
+    def remediate(self, **options):
+        return self.ansible.task("keymedic_remediation", **options)
+
+    def affected(self, selector):
+        return self.ansible.task("keymedic_finding_info", filter=selector)["machines"]
+
+    def stored_plans(self):
+        return self.stage.json("remediations", "list").get("remediations", [])
+
+    def commands_sent(self):
+        """What the machines were told to do, but for looking."""
+        return [line for line in self.stage.logs().splitlines() if "AGENT_COMMAND_DONE" in line and "apply" in line]
+
+    # --- Looking ---
+
+    def test_10_machines(self):
+        found = self.ansible.task("keymedic_machine_info", filter="site=munich and not role=kms_host")
+        self.assertFalse(found["changed"])
+        self.assertEqual([machine["display_name"] for machine in found["machines"]],
+                         [f"pc-munich-{number:03}" for number in range(1, 21)])
+        self.assertEqual(len(self.ansible.task("keymedic_machine_info")["machines"]), MACHINES)
+        one = self.ansible.task("keymedic_machine_info", name="pc-munich-001")["machines"][0]
+        self.assertEqual(one["state"]["os"]["edition_id"], "Professional")
+        self.assertEqual(one["state"]["licensing"]["products"][0]["description"].split(",")[1].strip(),
+                         "VOLUME_KMSCLIENT channel")
+
+    def test_11_findings(self):
+        wrong = self.ansible.task("keymedic_finding_info", filter="finding=CLIENT_KEY_WRONG_EDITION")
+        self.assertEqual({finding["code"] for finding in wrong["findings"]}, {"CLIENT_KEY_WRONG_EDITION"})
+        self.assertEqual(len(wrong["machines"]), 3)
+        slip = self.ansible.task("keymedic_finding_info", filter="fnding=X")
+        self.assertTrue(slip["failed"])
+        self.assertIn("finding", slip["msg"])
+        self.assertEqual(slip["code"], "INVALID_ARGUMENT")
+
+    def test_12_pages(self):
+        """Every machine once, though the controller gives few at a time."""
+        told = self.python("""
+            from ansible_collections.keymedic.fleet.plugins.module_utils import client
+            from ansible_collections.keymedic.fleet.plugins.module_utils.v1 import fleet_service_pb2, fleet_service_pb2_grpc
+            client.PAGE_SIZE = 7
+            fleet = client.Client({})
+            stub = fleet_service_pb2_grpc.FleetServiceStub(fleet.channel)
+            request = fleet_service_pb2.ListMachinesRequest()
+            print(*[machine.display_name for machine in fleet.pages(stub.ListMachines, request, "machines")])
+            """).split()
+        self.assertEqual(len(told), MACHINES)
+        self.assertEqual(len(set(told)), MACHINES)
+
+    def python(self, program):
+        text = "\n".join(line.strip() for line in program.splitlines())
+        done = subprocess.run(["/usr/bin/python3", "-B", "-c", text], check=True, stdout=subprocess.PIPE, text=True,
+                              env={**self.ansible.environment, "PYTHONPATH": OPTIONS.collections})
+        return done.stdout
+
+    # --- The inventory ---
+
+    def inventory(self, text, name="fleet.keymedic.yml", check=True, **more):
+        path = self.stage.folder / name
+        path.write_text(text)
+        done = self.ansible.run("ansible-inventory", "-i", path, "--list", check=check, **more)
+        return json.loads(done.stdout[done.stdout.index("{"):]) if check else done.stdout
+
+    def test_20_inventory_groups(self):
+        told = self.inventory(INVENTORY)
+        self.assertEqual(told["role_kms_host"]["hosts"], ["kms-1"])
+        self.assertEqual(len(told["role_kms_client"]["hosts"]), MACHINES)  # a host is a client of itself
+        self.assertEqual(len(told["site_berlin"]["hosts"]), 20)
+        self.assertEqual(len(told["of_munich"]["hosts"]), 21)
+        self.assertEqual(sorted(told["edition_Enterprise"]["hosts"]), [f"pc-berlin-{n:03}" for n in range(1, 21)])
+        self.assertEqual(told["edition_ServerStandard"]["hosts"], ["kms-1"])
+        self.assertEqual(sorted(told["finding_CLIENT_KEY_NOT_GVLK"]["hosts"]),
+                         self.affected("finding=CLIENT_KEY_NOT_GVLK"))
+        variables = told["_meta"]["hostvars"]["pc-munich-001"]
+        self.assertEqual(variables["keymedic_labels"]["site"], "munich")
+        self.assertEqual(variables["ansible_host"], "pc-munich-001.office.example")
+
+    def test_21_inventory_filter_is_the_controllers(self):
+        told = self.inventory(INVENTORY + "filter: site=berlin and finding=CLIENT_KEY_NOT_GVLK\n")
+        self.assertEqual(sorted(told["_meta"]["hostvars"]), self.affected("finding=CLIENT_KEY_NOT_GVLK"))
+        slip = self.inventory(INVENTORY + "filter: rolle=kms_client\n", check=False)
+        self.assertIn("role", slip)
+        self.assertIn("fleet.keymedic.yml", slip)
+
+    def test_22_inventory_cache(self):
+        text = INVENTORY + (f"cache: true\ncache_plugin: ansible.builtin.jsonfile\ncache_timeout: 3600\n"
+                            f"cache_connection: {self.stage.folder}/cache\n")
+        first = self.inventory(text)
+        away = {**self.ansible.environment, "KEYMEDIC_CONTROLLER": "127.0.0.1:1"}
+        self.assertEqual(self.inventory(text, env=away), first)
+        asked = self.inventory(INVENTORY, check=False, env=away)
+        self.assertIn("controller at 127.0.0.1:1: failed to connect", " ".join(asked.split()))
+
+    # --- Connecting ---
+
+    def test_30_profiles_of_the_command(self):
+        home = self.stage.folder / "home"
+        bare = {key: value for key, value in self.ansible.environment.items() if not key.startswith("KEYMEDIC_C")
+                and key != "KEYMEDIC_KEY"}
+        arguments = [part for name, value in self.stage.connection.items() for part in (f"--{name}", value)]
+        subprocess.run([pathlib.Path(OPTIONS.bin) / "keymedic", "profile", "add", "office", *arguments], check=True,
+                       env={**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")},
+                       stdout=subprocess.DEVNULL)
+        self.addCleanup(shutil.rmtree, home / ".config")
+        ask = ["localhost", "-m", "keymedic.fleet.keymedic_policy"]
+        self.assertIn("SUCCESS", self.ansible.run("ansible", *ask, env=bare).stdout)
+        self.assertIn("SUCCESS", self.ansible.run("ansible", *ask, "-a", "profile=office", env=bare).stdout)
+        unknown = self.ansible.run("ansible", *ask, "-a", "profile=ofice", env=bare, check=False).stdout
+        self.assertIn("no profile 'ofice'", unknown)
+        self.assertIn("there are: office", unknown)
+
+    def test_31_errors_name_the_remedy(self):
+        away = self.ansible.task("keymedic_policy", **{**self.stage.connection, "controller": "127.0.0.1:1"})
+        self.assertIn("127.0.0.1:1", away["msg"])
+        self.assertIn("keymedic doctor", away["msg"])
+        self.assertEqual(away["code"], "UNAVAILABLE")
+        half = self.ansible.task("keymedic_policy", controller=self.stage.address)
+        self.assertIn("ca, cert, key", half["msg"])
+        lost = self.ansible.task("keymedic_policy", **{**self.stage.connection, "key": "/nowhere/admin.key"})
+        self.assertIn("/nowhere/admin.key", lost["msg"])
+
+    def test_32_without_grpcio(self):
+        """A Python that has none of Debian's modules."""
+        bare = self.stage.folder / "bare"
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", bare], check=True)
+        done = self.ansible.run("ansible", "localhost", "-m", "keymedic.fleet.keymedic_policy", "-e",
+                                f"ansible_python_interpreter={bare}/bin/python3", check=False).stdout
+        self.assertIn("Failed to import the required Python library (grpcio)", done)
+        self.assertIn("apt install python3-grpcio", done)
+
+    # --- Remediation ---
+
+    def test_40_repairs_a_fleet(self):
+        """Check mode first; then a canary and the rest; then again with no change."""
+        wrong = self.affected(WRONG_KEYS)
+        self.assertEqual(len(wrong), 8)
+        plans = len(self.stored_plans())
+
+        many = self.remediate(selector=WRONG_KEYS, expect_count=7)
+        self.assertTrue(many["failed"])
+        self.assertIn("gives 8 targets, and at most 7 were expected", many["msg"])
+
+        looked = self.ansible.play(REPAIR, "--check")
+        self.assertEqual(looked.stats()["changed"], 1)
+        self.assertEqual(looked.task("Treat a canary, then the rest")["totals"], {"pending": 8})
+        self.assertEqual(len(self.stored_plans()), plans, "check mode alone stores nothing")
+
+        asked = self.ansible.play(REPAIR, "--check", "--diff")
+        plan = asked.task("Treat a canary, then the rest")
+        self.assertEqual(sorted(plan["diff"]["after"]), wrong)
+        for machine in wrong:
+            key = "2YT43" if "berlin" in machine else "T83GX"
+            self.assertEqual(plan["diff"]["after"][machine]["partial_key"], key)
+            self.assertNotEqual(plan["diff"]["before"][machine]["partial_key"], key)
+        self.assertIn('+        "partial_key": "T83GX"', asked.text)
+        self.assertEqual(self.affected(WRONG_KEYS), wrong, "no machine is changed in check mode")
+        self.assertEqual(self.commands_sent(), [])
+
+        done = self.ansible.play(REPAIR, "--diff", "-e", "keymedic_expect_count=8")
+        self.assertEqual(done.stats()["changed"], 1)
+        repair = done.task("Treat a canary, then the rest")
+        self.assertEqual(repair["totals"], {"succeeded": 8})
+        self.assertEqual(sorted(target["machine"] for target in repair["targets"]), wrong)
+        self.assertEqual(sum(target["wave"] == 1 for target in repair["targets"]), 3, "the canary")
+        self.assertEqual(sorted(repair["diff"]["after"]), wrong)
+        self.assertEqual(done.task("Report")["msg"]["wrong_keys_now"], "0")
+        self.assertEqual(self.affected(WRONG_KEYS), [])
+
+        again = self.ansible.play(REPAIR)
+        self.assertEqual(again.stats()["changed"], 0)
+        self.assertEqual(again.task("Treat a canary, then the rest")["state"], "nothing-to-treat")
+        self.assertEqual(self.ansible.play(REPAIR, "--check", "--diff").stats()["changed"], 0)
+
+    def test_41_a_plan_is_started_by_its_hash(self):
+        first = self.affected(CACHING_OFF)[0]
+        plan = self.remediate(selector=f"machine={first} and {CACHING_OFF}", state="planned")
+        self.assertFalse(plan["changed"])
+        self.assertEqual(plan["state"], "planned")
+        self.assertIn("plan_hash is needed", self.remediate(id=plan["id"])["msg"])
+        other = self.remediate(id=plan["id"], plan_hash="0" * 64)
+        self.assertTrue(other["failed"])
+        self.assertIn(first, self.affected(CACHING_OFF))
+        done = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"])
+        self.assertTrue(done["changed"])
+        self.assertEqual(done["state"], "succeeded")
+        again = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"])
+        self.assertFalse(again["changed"])
+        self.assertEqual(again["state"], "succeeded")
+
+    def test_42_waiting_pausing_aborting(self):
+        """Out of its maintenance window a machine waits."""
+        day = subprocess.run(["date", "-u", "-d", "+3 days", "+%a"], check=True, capture_output=True, text=True,
+                             env={"LC_ALL": "C"}).stdout.strip().lower()
+        machine = self.affected(CACHING_OFF)[-1]
+        waits = self.remediate(selector=f"machine={machine} and {CACHING_OFF}", wait_timeout=1,
+                               rollout={"windows": [f"{day} 12:00-12:01"]})
+        self.assertTrue(waits["failed"])
+        self.assertIn("is running still, after 1 s, and goes on", waits["msg"])
+        self.assertEqual(waits["failed_machines"], [])
+        self.stage.keymedic("remediations", "pause", waits["id"], "--reason", "lunch")
+        paused = self.remediate(id=waits["id"])
+        self.assertTrue(paused["failed"])
+        self.assertIn("is paused: lunch", paused["msg"])
+        self.assertIn(f"keymedic remediations resume {waits['id']}", paused["msg"])
+        self.stage.keymedic("remediations", "abort", waits["id"], "--reason", "change cancelled")
+        aborted = self.remediate(id=waits["id"])
+        self.assertIn("is aborted: change cancelled", aborted["msg"])
+        self.assertEqual([failed["machine"] for failed in aborted["failed_machines"]], [machine])
+
+    def test_43_says_who_failed_and_why(self):
+        failed = self.remediate(selector="machine=kms-1 or machine=pc-munich-019")
+        self.assertTrue(failed["failed"])
+        self.assertFalse(failed["changed"], "nothing was changed on any machine")
+        self.assertEqual(failed["state"], "failed")
+        self.assertEqual([lost["machine"] for lost in failed["failed_machines"]], ["pc-munich-019"])
+        self.assertIn("1 of 2 machines did not end well: pc-munich-019 failed (", failed["msg"])
+        self.assertIn("0xC004F074", failed["failed_machines"][0]["message"])
+        self.assertIn(f"keymedic remediations retry {failed['id']} --failed", failed["msg"])
+        # What did not help is not tried again, and that is said.
+        again = self.remediate(selector="machine=kms-1 or machine=pc-munich-019")
+        self.assertFalse(again["changed"])
+        self.assertEqual(again["state"], "nothing-to-treat")
+        self.assertIn("did not help", again["untreatable"][0]["why"])
+        self.assertIn("CLIENT_HOST_UNREACHABLE on pc-munich-019", again["warnings"][0])
+
+    def test_44_what_is_not_treated(self):
+        none = self.remediate(selector="machine=pc-berlin-020")
+        self.assertFalse(none["changed"])
+        self.assertEqual([finding["code"] for finding in none["untreatable"]], ["CLIENT_NON_GENUINE"])
+        self.assertIn("never means everything", self.remediate(selector="")["msg"])
+        self.assertIn("give a time such as 30m", self.remediate(selector="all", rollout={"soak": "soon"})["msg"])
+
+    # --- Policy and tokens ---
+
+    def test_50_policy(self):
+        wanted = {"kms_hosts": ["kms-1.office.example"], "require_approval": False, "automatic": [],
+                  "rollout": {"canary": 2, "error_budget": "5%", "soak": "30m", "windows": ["sat-mon 22:00-04:00"],
+                              "health": ["connected"], "missed_window": "skip"}}
+        playbook = self.stage.folder / "policy.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [
+            {"name": "policy", "keymedic.fleet.keymedic_policy": wanted}]}]))
+        looked = self.ansible.play(playbook, "--check", "--diff").task("policy")
+        self.assertTrue(looked["changed"])
+        self.assertEqual(looked["diff"]["before"]["kms_hosts"], [])
+        self.assertEqual(looked["diff"]["after"]["kms_hosts"], wanted["kms_hosts"])
+        self.assertEqual(self.ansible.task("keymedic_policy")["policy"]["kms_hosts"], [])
+        done = self.ansible.play(playbook).task("policy")
+        self.assertTrue(done["changed"])
+        self.assertEqual(done["policy"]["rollout"]["windows"], ["sat,sun,mon 22:00-04:00"])
+        self.assertEqual(self.stage.json("policy", "show")["rollout"]["canary"], 2)
+        self.assertEqual(self.ansible.play(playbook).stats()["changed"], 0)
+        # What is left out stays, what is empty goes.
+        less = self.ansible.task("keymedic_policy", kms_hosts=[], rollout={"windows": []})
+        self.assertEqual(less["policy"]["kms_hosts"], [])
+        self.assertEqual(less["policy"]["rollout"], {
+            key: value for key, value in done["policy"]["rollout"].items() if key != "windows"})
+        self.assertIn("240", self.ansible.task("keymedic_policy", clock_skew_minutes=900)["msg"])
+        self.assertIn("no finding 'NO_SUCH'", self.ansible.task("keymedic_policy", automatic=["NO_SUCH"])["msg"])
+
+    def test_51_tokens(self):
+        kept = self.stage.folder / "kept"
+        playbook = self.stage.folder / "token.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [
+            {"name": "token", "keymedic.fleet.keymedic_token": {"name": "berlin", "uses": 2, "lifetime": "8h",
+                                                                "labels": {"site": "berlin"}},
+             "register": "made"},
+            {"name": "keep", "ansible.builtin.copy": {"content": "{{ made.secret | default('') }}",
+                                                      "dest": str(kept), "mode": "0600"}, "no_log": True}]}]))
+        self.assertTrue(self.ansible.play(playbook, "--check").task("token")["changed"])
+        self.assertFalse(kept.exists())
+        made = self.ansible.play(playbook, "-vvv")
+        secret = kept.read_text()
+        self.assertTrue(secret.startswith("km1."), "the secret can be registered")
+        self.assertNotIn(secret, made.text, "and is not shown")
+        self.assertEqual(self.join(secret).returncode, 0)
+        again = self.ansible.play(playbook).task("token")
+        self.assertFalse(again["changed"])
+        self.assertNotIn("secret", again)
+        self.assertEqual(again["token"]["uses_left"], 1)
+        gone = self.ansible.task("keymedic_token", name="berlin", state="absent")
+        self.assertTrue(gone["changed"])
+        self.assertFalse(self.ansible.task("keymedic_token", id=gone["token"]["id"], state="absent")["changed"])
+        self.assertFalse(self.ansible.task("keymedic_token", name="no such", state="absent")["changed"])
+        self.assertNotEqual(self.join(secret).returncode, 0)
+        self.assertIn("is revoked", self.ansible.task("keymedic_token", name="berlin")["msg"])
+
+    def join(self, secret):
+        state = tempfile.mkdtemp(dir=self.stage.folder)
+        token = pathlib.Path(state) / "token"
+        token.write_text(secret)
+        return subprocess.run([pathlib.Path(OPTIONS.bin) / "keymedic-agent", "--state-dir", state, "enroll", "--controller",
+                               self.stage.address, "--token-file", token], check=False, capture_output=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True, help="folder of the programs")
+    parser.add_argument("--controller", required=True, help="the program keymedic-controller")
+    parser.add_argument("--collections", required=True, help="folder in which the collection is built")
+    OPTIONS, rest = parser.parse_known_args()
+    with tempfile.TemporaryDirectory(prefix="keymedic-ansible-") as FOLDER:
+        unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

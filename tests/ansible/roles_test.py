@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The roles, run for real: on this machine's Debian under an overlay, so that what they install and write goes into a
+folder of the test's. The packages are stand-ins with the names and configuration files of the real ones, whose test is
+that of the packages. There is no systemd in the overlay: what the roles do with a service is not seen here but for a
+stand-in of systemctl that writes down what it is told."""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+
+sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
+import stage as stages  # noqa: E402
+
+AGENT = """\
+- hosts: localhost
+  connection: local
+  pre_tasks:
+    - set_fact: {service_mgr: "{{ manager | default('none') }}", cacheable: true}
+  roles:
+    - role: keymedic.fleet.agent
+      vars:
+        keymedic_agent_package: /packages/keymedic-agent.deb
+        keymedic_agent_controller: keymedic.example:7443
+        keymedic_agent_token: "{{ token | default('km1.secret') }}"
+        keymedic_agent_labels: {site: berlin}
+        keymedic_agent_settings: {reconnect_seconds: 20, plugins: {timeout_seconds: 90, settings: {probe_timeout: 5s}}}
+"""
+CONTROLLER = """\
+    - role: keymedic.fleet.controller
+      vars:
+        keymedic_controller_package: /packages/keymedic-controller.deb
+        keymedic_controller_settings: {listen: "0.0.0.0:7443"}
+"""
+# What systemctl would do: the service of the agent joins as soon as it is started with a token.
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >>/systemctl.log
+case "$*" in
+  "show keymedic-agent") echo "ActiveState=$(cat /active 2>/dev/null || echo inactive)"; echo LoadState=loaded ;;
+  show*) echo ActiveState=active; echo LoadState=loaded ;;
+  is-enabled*) test -e /enabled && echo enabled || { echo disabled; exit 1; } ;;
+  enable*) touch /enabled ;;
+  start*agent | restart*agent)
+    echo active >/active
+    if grep -q km1.secret /etc/keymedic/agent.toml; then mkdir -p /var/lib/keymedic-agent; touch /var/lib/keymedic-agent/agent.crt; fi ;;
+esac
+"""
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to install packages under an overlay")
+class RolesTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="keymedic-roles-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.root = self.folder / "root"
+        for name in ("layer/upper", "layer/work", "root"):
+            (self.folder / name).mkdir(parents=True)
+        self.script("mount -t tmpfs none layer && mkdir layer/upper layer/work\n"
+                    "mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work root", check=False)
+        if not os.path.ismount(self.root):
+            self.skipTest("no overlay can be mounted here")
+        self.addCleanup(self.script, "umount -R root; umount layer")
+        self.script(f"mount -t proc proc root/proc && mount --rbind /dev root/dev && mount --make-rslave root/dev\n"
+                    f"mkdir root/packages root/collections && mount --bind '{OPTIONS.collections}' root/collections")
+        self.package("keymedic-agent", "agent.toml")
+        self.package("keymedic-controller", "controller.toml")
+
+    def script(self, text, check=True):
+        return subprocess.run(["/bin/sh", "-ec", text], cwd=self.folder, check=check, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def package(self, name, settings):
+        tree = self.folder / name
+        (tree / "DEBIAN").mkdir(parents=True)
+        (tree / "etc/keymedic").mkdir(parents=True)
+        (tree / "etc/keymedic" / settings).write_text("# as the package has it\n")
+        (tree / "DEBIAN/control").write_text(f"Package: {name}\nVersion: 0.1.0\nArchitecture: all\nMaintainer: KeyMedic "
+                                             f"<none@keymedic.example>\nDescription: a stand-in\n")
+        (tree / "DEBIAN/conffiles").write_text(f"/etc/keymedic/{settings}\n")
+        self.script(f"dpkg-deb --root-owner-group --build {name} root/packages/{name}.deb")
+
+    def play(self, *arguments):
+        done = subprocess.run(
+            ["/usr/sbin/chroot", self.root, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/home",
+             "LC_ALL=C.UTF-8", "ANSIBLE_COLLECTIONS_PATH=/collections", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1",
+             "ansible-playbook", "-i", "localhost,", "/play.yml", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def settings(self, name):
+        return tomllib.loads((self.root / "etc/keymedic" / name).read_text())
+
+    def installed(self):
+        return self.script("chroot root dpkg-query -W -f '${Package} ${db:Status-Status}\n' 'keymedic*'", check=False).stdout
+
+    def test_without_systemd(self):
+        (self.root / "play.yml").write_text(AGENT + CONTROLLER)
+        shown = self.play("--check", "--diff")
+        self.assertFalse((self.root / "etc/keymedic").exists(), "check mode changes nothing")
+        self.assertNotIn("km1.secret", shown)
+        shown = self.play("--diff", "-v")
+        self.assertNotIn("km1.secret", shown)
+        self.assertIn("keymedic-agent installed", self.installed())
+        self.assertIn("keymedic-controller installed", self.installed())
+        agent = self.root / "etc/keymedic/agent.toml"
+        self.assertEqual(agent.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(self.settings("agent.toml"), {
+            "controller": "keymedic.example:7443", "token": "km1.secret", "labels": {"site": "berlin"},
+            "reconnect_seconds": 20, "plugins": {"timeout_seconds": 90, "settings": {"probe_timeout": "5s"}}})
+        self.assertEqual(self.settings("controller.toml"), {"listen": "0.0.0.0:7443"})
+        self.assertIn("changed=0 ", self.play())
+
+    def test_joining(self):
+        systemctl = self.root / "usr/bin/systemctl"
+        systemctl.unlink(missing_ok=True)
+        systemctl.write_text(SYSTEMCTL)
+        systemctl.chmod(0o755)
+        (self.root / "play.yml").write_text(AGENT)
+        self.assertNotIn("km1.secret", self.play("--diff", "-v", "-e", "manager=systemd"))
+        told = (self.root / "systemctl.log").read_text()
+        self.assertIn("enable keymedic-agent", told)
+        self.assertIn("restart keymedic-agent", told)
+        self.assertNotIn("token", self.settings("agent.toml"), "it is taken away once the machine has joined")
+        (self.root / "systemctl.log").unlink()
+        again = self.play("-e", "manager=systemd", "-e", "token=km1.another")
+        self.assertIn("changed=0 ", again)
+        self.assertNotIn("start", (self.root / "systemctl.log").read_text())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--collections", required=True, help="folder in which the collection is built")
+    OPTIONS, rest = parser.parse_known_args()
+    OPTIONS.collections = os.path.abspath(OPTIONS.collections)
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
