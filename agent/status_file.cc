@@ -20,8 +20,8 @@ absl::Status StoreStatus(const std::string& state_dir, const v1::MachineStatus& 
   std::string json;
   const auto printed = google::protobuf::util::MessageToJsonString(status, &json, options);
   if (!printed.ok()) {
-    return absl::InternalError(absl::StrCat(StatusFile(state_dir), " is not written: ",
-                                            std::string(printed.message())));
+    return absl::InternalError(
+        absl::StrCat(StatusFile(state_dir), " is not written: ", std::string(printed.message())));
   }
   return WriteFileAtomically(StatusFile(state_dir), json);
 }

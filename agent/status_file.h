@@ -3,7 +3,8 @@
 // status.json in the state directory: what the controller makes of this machine (MachineStatus, in
 // the JSON form of Protocol Buffers with the protocol's names), for others on the machine who must
 // not ask the network, such as a configuration management's facts. It is as private as the rest of
-// the directory. The agent reads none of it. An enrolment removes it, as it is another controller's.
+// the directory. The agent reads none of it. An enrolment removes it, as it is another
+// controller's.
 //
 // Threads: one at a time. Errors name the file.
 #ifndef KEYMEDIC_AGENT_STATUS_FILE_H_
