@@ -26,12 +26,23 @@ class ModuleTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.own = ["--confdir", self.folder, "--vardir", self.folder / "var"]  # nothing of this system's Puppet
 
-    def test_manifests_and_the_plan_are_valid_and_in_style(self):
-        run("puppet", "parser", "validate", *manifests(), *self.own)
+    def test_manifests_the_plan_and_the_tasks_are_valid_and_in_style(self):
+        types = self.folder / "types.pp"  # of the tasks' parameters
+        types.write_text("".join(f"type T{i} = {type}\n" for i, type in enumerate(self.types_of_tasks())))
+        run("puppet", "parser", "validate", types, *manifests(), *self.own)
         run("puppet", "parser", "validate", "--tasks", PUPPET / "plans/remediate.pp", *self.own)
         done = run("puppet-lint", "--fail-on-warnings", "--no-140chars-check", "--no-autoloader_layout-check",
                    *manifests(), PUPPET / "plans/remediate.pp")
         self.assertEqual(done.stdout, "")
+
+    def types_of_tasks(self):
+        for path in sorted((PUPPET / "tasks").glob("*.json")):
+            task = json.loads(path.read_text())
+            self.assertEqual((task["puppet_task_version"], task["input_method"], task["supports_noop"]), (1, "stdin", True))
+            self.assertTrue(path.with_suffix(".rb").exists(), path)
+            for file in task["files"]:
+                self.assertTrue((MODULE / file.removeprefix("keymedic/")).is_dir(), file)
+            yield from (entry["type"] for entry in task["parameters"].values())
 
     def test_ruby_is_valid(self):
         for path in PUPPET.rglob("*.rb"):
@@ -66,17 +77,6 @@ class ModuleTest(unittest.TestCase):
         target = self.folder / "modules"
         run("puppet", "module", "install", TARBALL, "--ignore-dependencies", "--target-dir", target, *self.own)
         run("puppet", "apply", "--noop", "--modulepath", target, "-e", "include keymedic::agent, keymedic::controller", *self.own)
-
-    def test_tasks_say_what_they_take(self):
-        types = []
-        for path in sorted((PUPPET / "tasks").glob("*.json")):
-            task = json.loads(path.read_text())
-            self.assertEqual((task["puppet_task_version"], task["input_method"], task["supports_noop"]), (1, "stdin", True))
-            self.assertTrue(path.with_suffix(".rb").exists(), path)
-            types += [entry["type"] for entry in task["parameters"].values()]
-            for file in task["files"]:
-                self.assertTrue((MODULE / file.removeprefix("keymedic/")).is_dir(), file)
-        run("puppet", "parser", "validate", *self.own, stdin="".join(f"type T{i} = {type}\n" for i, type in enumerate(types)))
 
 
 # A stand-in for the agent's package: a file that administrators change, and a service that writes that it

@@ -69,6 +69,8 @@ module PuppetX::Keymedic
         stub(V1::RemediationService).watch_remediation(request, deadline: Time.now + seconds).each do |progress|
           break if progress.state == :REMEDIATION_STATE_PAUSED
         end
+      rescue GRPC::DeadlineExceeded
+        nil # it goes on
       end
       remediation(id)
     end
