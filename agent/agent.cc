@@ -13,6 +13,7 @@
 #include "agent/outbox.h"
 #include "agent/recovery.h"
 #include "agent/session.h"
+#include "agent/status_file.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/sqlite.h"
@@ -69,6 +70,7 @@ class Core final : public Link, public std::enable_shared_from_this<Core> {
   void RenewIfDue();
   void Renewed(absl::StatusOr<v1::RenewCertificateResponse> response);
   void ReconnectNow();
+  void Told(const v1::MachineStatus& status);
 
   const AgentOptions options_;
   const AgentDeps deps_;
@@ -111,10 +113,16 @@ absl::Status Core::Init() {
       if (auto self = weak.lock()) ((*self).*method)();
     };
   };
+  std::function<void(const v1::MachineStatus&)> told;
+  if (options_.keep_status) {
+    told = [weak](const v1::MachineStatus& status) {
+      if (auto self = weak.lock()) self->Told(status);
+    };
+  }
   session_ = Session::Make(
       {options_.machine_name, options_.labels, options_.collect_interval, options_.plugin_timeout},
       {deps_.clock, deps_.random, deps_.plugins, *journal_, *outbox_, strand_, lane_,
-       call(&Core::FirstLookOver), call(&Core::Welcomed), call(&Core::RenewIfDue)});
+       call(&Core::FirstLookOver), call(&Core::Welcomed), call(&Core::RenewIfDue), told});
   return absl::OkStatus();
 }
 
@@ -343,6 +351,11 @@ void Core::Renewed(absl::StatusOr<v1::RenewCertificateResponse> response) {
   log::Info("AGENT_CERTIFICATE_RENEWED", "the new certificate ends at {}; reconnecting with it",
             absl::FormatTime(identity_.next()->not_after));
   ReconnectNow();
+}
+
+void Core::Told(const v1::MachineStatus& status) {
+  const absl::Status stored = StoreStatus(options_.state_dir, status);
+  if (!stored.ok()) log::Warning("AGENT_STATUS_NOT_STORED", "{}", stored.ToString());
 }
 
 void Core::ReconnectNow() {

@@ -35,6 +35,7 @@ struct AgentOptions {
   absl::Duration plugin_timeout = absl::Seconds(60);
   ReconnectPolicy reconnect;
   uint64_t outbox_max_bytes = 16 << 20;  // oldest events dropped first, and counted
+  bool keep_status = false;              // status_file.h
 };
 
 struct AgentDeps {

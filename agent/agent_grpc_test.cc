@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent over real gRPC and mutual TLS, against a fake controller in this process.
+#include <google/protobuf/util/json_util.h>
+
 #include <filesystem>
 
 #include "agent/agent.h"
@@ -57,6 +59,7 @@ class AgentGrpcTest : public ::testing::Test {
     options.state_dir = dir_;
     options.machine_name = "pc-017";
     options.reconnect = {.first = absl::Milliseconds(20), .most = absl::Milliseconds(200)};
+    options.keep_status = keep_status_;
     auto agent = Agent::Open(options, {clock_, random_, *executor_, plugins_});
     ASSERT_TRUE(agent.ok()) << agent.status();
     agent_ = *std::move(agent);
@@ -74,6 +77,7 @@ class AgentGrpcTest : public ::testing::Test {
   FakeController controller_{authority_};
   const std::string dir_ = MakeTempDir();
   std::unique_ptr<Executor> executor_ = MakeThreadPool(2);
+  bool keep_status_ = false;
   std::unique_ptr<Agent> agent_;  // ends before all of these
 };
 
@@ -98,6 +102,43 @@ TEST_F(AgentGrpcTest, EnrolsConnectsAndObeys) {
   EXPECT_TRUE(agent_->connected());
   agent_->Stop();
   EXPECT_FALSE(agent_->connected());
+}
+
+TEST_F(AgentGrpcTest, KeepsWhatTheControllerMakesOfTheMachineUntilItIsEnrolledAnew) {
+  ASSERT_TRUE(EnrollHere(controller_.token().ToString()).ok());
+  v1::ControllerMessage message;
+  v1::MachineStatus& status = *message.mutable_status();
+  status.add_roles("kms_client");
+  status.set_license_status(v1::LICENSE_STATUS_NOTIFICATION);
+  status.add_findings()->set_code("CLIENT_KEY_NOT_GVLK");
+  controller_.SendOnWelcome(message);
+  v1::ControllerMessage command;  // its result shows that what came before it was taken
+  command.mutable_command()->set_id("c1");
+  command.mutable_command()->set_plugin("fake");
+  command.mutable_command()->set_mode(v1::MODE_CHECK);
+  controller_.SendOnWelcome(command);
+  keep_status_ = true;
+  StartAgent();
+  ASSERT_TRUE(controller_.Await([&] { return !controller_.results.empty(); }));
+  EXPECT_TRUE(controller_.hellos[0].wants_status());
+  agent_->Stop();
+
+  const std::string file = dir_ + "/status.json";
+  v1::MachineStatus stored;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(*ReadFile(file), &stored).ok());
+  EXPECT_EQ(stored.SerializeAsString(), status.SerializeAsString());
+#ifndef _WIN32
+  EXPECT_EQ(static_cast<int>(std::filesystem::status(file).permissions()), 0600);
+#endif
+  ASSERT_TRUE(EnrollHere(controller_.token().ToString()).ok());
+  EXPECT_FALSE(std::filesystem::exists(file)) << "another controller may think otherwise";
+}
+
+TEST_F(AgentGrpcTest, WhoKeepsNoStatusDoesNotAskForIt) {
+  StoreIdentity(authority_);
+  StartAgent();
+  ASSERT_TRUE(AwaitStreams(1));
+  EXPECT_FALSE(controller_.hellos[0].wants_status());
 }
 
 TEST_F(AgentGrpcTest, EnrollingAgainKeepsTheMachineId) {

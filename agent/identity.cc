@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "agent/status_file.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/x509.h"
@@ -191,6 +192,7 @@ absl::StatusOr<std::string> ReadOrProposeMachineId(const std::string& state_dir,
 
 absl::Status StoreEnrolment(const std::string& state_dir, const std::string& machine_id,
                             const std::string& controller, const Credential& credential) {
+  KM_RETURN_IF_ERROR(Remove(StatusFile(state_dir)));  // what another controller said
   KM_RETURN_IF_ERROR(RemoveNext(state_dir));
   KM_RETURN_IF_ERROR(WriteFileAtomically(Path(state_dir, "machine_id"), machine_id + "\n", 0600));
   KM_RETURN_IF_ERROR(WriteFileAtomically(Path(state_dir, "controller"), controller + "\n", 0600));

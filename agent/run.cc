@@ -53,6 +53,7 @@ absl::Status BeAgent(const Config& config, const Clock& clock, Random& random, E
   options.collect_interval = config.collect_interval;
   options.reconnect.first = config.reconnect;
   options.plugin_timeout = config.plugin_timeout;
+  options.keep_status = true;
   KM_ASSIGN_OR_RETURN(const auto agent, Agent::Open(options, {clock, random, executor, *plugins}));
   log::Info("AGENT_STARTED", "keymedic-agent {} for machine {} ({})", KEYMEDIC_VERSION,
             agent->machine_id(), config.name);

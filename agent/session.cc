@@ -81,6 +81,7 @@ void Session::Connected(Link& link) {
     for (auto& bookmark : *bookmarks) *hello.add_sent() = std::move(bookmark);
   }
   hello.set_tells_notices(true);
+  hello.set_wants_status(env_.told != nullptr);
   for (auto& [of, said] : notices_) {
     said.sent = 0;
     if (!said.notice.resolved()) *hello.add_notices() = said.notice;
@@ -119,6 +120,9 @@ void Session::Received(const v1::ControllerMessage& message) {
     case v1::ControllerMessage::kHeartbeat:
       if (message.heartbeat().has_sent_at())
         commands_->SetControllerTime(message.heartbeat().sent_at());
+      return;
+    case v1::ControllerMessage::kStatus:
+      if (env_.told) env_.told(message.status());
       return;
     case v1::ControllerMessage::MESSAGE_NOT_SET:
       log::Warning("AGENT_UNKNOWN_MESSAGE",

@@ -63,6 +63,8 @@ class Session : public std::enable_shared_from_this<Session> {
     std::function<void()> looked;    // the first look at the machine is over
     std::function<void()> welcomed;  // the controller has accepted this connection
     std::function<void()> tick;      // at each heartbeat of a connection
+    // What the controller makes of this machine. Null: it is not asked for that.
+    std::function<void(const v1::MachineStatus&)> told = nullptr;
   };
 
   static std::shared_ptr<Session> Make(Options options, Env env);

@@ -59,15 +59,6 @@ bool IsShared(const Machine& machine, absl::Time now) {
          (replaced.size() == kSharedTimes && replaced.back() - replaced.front() <= kSharedWithin);
 }
 
-std::vector<std::string> RolesOf(const Machine& machine) {
-  std::vector<std::string> roles;
-  for (const Machine::HeldSection& section : machine.sections) {
-    if (section.name == "kms_client" || section.name == "kms_host") roles.push_back(section.name);
-  }
-  std::sort(roles.begin(), roles.end());
-  return roles;
-}
-
 }  // namespace
 
 std::string MachineKey(absl::string_view machine_id, absl::string_view rest) {
@@ -173,7 +164,7 @@ std::vector<FleetPort::MachineInfo> Fleet::Machines() {
                      .display_name = machine->row.display_name(),
                      .labels = EffectiveLabels(machine->row),
                      .connected = machine->link != nullptr,
-                     .roles = RolesOf(*machine)});
+                     .roles = machine->Roles()});
   }
   for (MachineInfo& info : infos) {
     MachineFacts facts = diagnosis_.FactsOf(info.id);
@@ -244,7 +235,7 @@ absl::StatusOr<v1::Machine> Fleet::DescribeMachine(const std::string& machine_id
     described.set_connected(machine->link != nullptr);
     *described.mutable_last_seen_at() = ToTimestamp(machine->last_seen);
     described.set_agent_version(machine->row.agent_version());
-    for (std::string& role : RolesOf(*machine)) described.add_roles(std::move(role));
+    for (std::string& role : machine->Roles()) described.add_roles(std::move(role));
   }
   const auto view = View();
   const MachineFacts facts = diagnosis_.FactsOf(machine_id);
@@ -391,6 +382,8 @@ absl::Status Fleet::Attach(Machine& machine, std::shared_ptr<AgentLink> link) {
     }
     replaced = std::exchange(machine.link, std::move(link));
     machine.last_seen = clock_.Now();
+    machine.wants_status = false;  // until its Hello says so
+    machine.told = 0;
     if (replaced != nullptr) {
       machine.replaced.push_back(machine.last_seen);
       if (machine.replaced.size() > kSharedTimes) machine.replaced.pop_front();

@@ -95,6 +95,9 @@ class Fleet final : public FleetPort {
   void SaveRow(Machine& machine);
   // After its notices, its silence, or whether its identity is shared changed.
   void UpdateAgentFindings(Machine& machine);
+  // Tells the machine's agent what is made of it, if it wants that and it is news. Asked whenever
+  // the machine has said something: what has changed by others comes with its next heartbeat.
+  void TellStatus(Machine& machine);
 
  private:
   Fleet(Store& store, const Clock& clock, const FleetOptions& options, v1::Policy policy)

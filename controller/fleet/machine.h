@@ -4,6 +4,7 @@
 #ifndef KEYMEDIC_CONTROLLER_FLEET_MACHINE_H_
 #define KEYMEDIC_CONTROLLER_FLEET_MACHINE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -51,6 +52,8 @@ struct Machine {
   std::deque<absl::Time> replaced;  // when a new stream ended one that lived; the newest
   bool silent = false;              // AGENT_SILENT is among its findings
   bool shared = false;              // likewise AGENT_IDENTITY_SHARED
+  bool wants_status = false;        // the agent of `link` takes MachineStatus
+  size_t told = 0;                  // hash of the one that `link` was told last; 0: none yet
   bool removed = false;             // gone for good: nothing of it is written any more
 
   HeldSection* FindSection(const std::string& name) {
@@ -58,6 +61,14 @@ struct Machine {
       if (section.name == name) return &section;
     }
     return nullptr;
+  }
+  std::vector<std::string> Roles() const {
+    std::vector<std::string> roles;
+    for (const HeldSection& section : sections) {
+      if (section.name == "kms_client" || section.name == "kms_host") roles.push_back(section.name);
+    }
+    std::sort(roles.begin(), roles.end());
+    return roles;
   }
 };
 

@@ -81,12 +81,14 @@ void Session::OnHello(const v1::Hello& hello) {
     if (!hello.machine_name().empty()) row.set_display_name(Shortened(hello.machine_name()));
     row.set_agent_version(Shortened(hello.agent_version()));
     *row.mutable_labels() = hello.labels();
+    machine_->wants_status = hello.wants_status();
     machine_->last_seen = fleet_.clock().Now();
     fleet_.SaveRow(*machine_);
   }
   Greet(hello);
   RemoveUnlisted(hello);
   TakeNotices(hello);
+  fleet_.TellStatus(*machine_);
   log::Debug("AGENT_CONNECTED", "machine {} connected", machine_->id);
   if (FleetListener* listener = fleet_.listener()) listener->OnConnected(machine_->id);
 }
@@ -233,6 +235,7 @@ void Session::OnSections(v1::SectionUpdate& update) {
                                  [&](const auto& section) { return section.name == gone; });
                  }
                }
+               fleet->TellStatus(*machine);
                FleetListener* listener = fleet->listener();
                if (!collected.empty() && listener != nullptr) {
                  listener->OnCollected(machine->id, collected);
@@ -340,6 +343,7 @@ void Session::OnHeartbeat() {
   v1::ControllerMessage message;
   *message.mutable_heartbeat()->mutable_sent_at() = ToTimestamp(now);
   link_->Send(std::move(message));
+  fleet_.TellStatus(*machine_);
 }
 
 void Session::OnNotice(const v1::AgentNotice& notice) {

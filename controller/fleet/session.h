@@ -10,6 +10,7 @@
 //   CommandResult  -> the listener; ResultAck once it says that the result is durable
 //   AgentNotice    -> stored, or removed when resolved; Ack once durable
 //   Heartbeat      -> Heartbeat
+//   any of these   -> MachineStatus, to an agent that wants it, if it is news
 //
 // Threads: OnMessage and OnClosed come one at a time, from the stream. Answers of the store come
 // from its thread; they keep the session alive.

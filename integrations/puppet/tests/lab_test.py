@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The module against a real controller with a simulated estate: what `puppet apply`, Bolt's tasks and
+the plan, and facts do. Run by ctest."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import tempfile
+import unittest
+
+from lab import Lab, eventually
+from places import BIN, MODULE, PUPPET, SOURCE, needed, run
+
+# A Ruby without gRPC, as Puppet's own is: the command keymedic takes its place.
+NO_GRPC = """
+module Kernel
+  alias require_with_grpc require
+  def require(name)
+    raise LoadError, "no #{name} here" if name == 'grpc'
+
+    require_with_grpc(name)
+  end
+end
+"""
+
+POLICY = """
+keymedic_policy { 'contoso':
+  kms_hosts          => ['KMS-1.office.example'],
+  grace_warning_days => %(days)d,
+  expect_kms         => true,
+  automatic          => [],
+  rollout            => { 'canary' => %(days)d, 'soak' => '1m', 'growth' => 4, 'error_budget' => { 'percent' => 5 } },
+}
+"""
+
+
+class LabTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.lab = Lab(BIN, cls.folder)
+        cls.addClassCleanup(cls.lab.stop)
+        cls.lab.serve(SOURCE / "tests/estates/small.textproto", "*1", {"HOST_FIREWALL_CLOSED", "CLIENT_KEY_NOT_GVLK"})
+        (cls.folder / "no_grpc.rb").write_text(NO_GRPC)
+        cls.without_grpc = {**cls.lab.environment, "RUBYOPT": f"-r{cls.folder}/no_grpc.rb"}
+
+    def apply(self, manifest, *options, code, environment=None):
+        with tempfile.TemporaryDirectory() as own:
+            # No facts: none is used, and to find them all takes longer than the rest.
+            facts = pathlib.Path(own) / "yaml/facts/lab.yaml"
+            facts.parent.mkdir(parents=True)
+            facts.write_text("--- !ruby/object:Puppet::Node::Facts\nname: lab\nvalues: {}\n")
+            return run("puppet", "apply", "--confdir", own, "--vardir", own, "--modulepath", MODULE.parent, "--color", "false",
+                       "--certname", "lab", "--facts_terminus", "yaml", "--detailed-exitcodes", *options, "-e", manifest,
+                       code=code, env=environment or self.lab.environment)
+
+    def policy(self):
+        return self.lab.keymedic("policy", "show")
+
+    def check_policy(self, days, environment):
+        manifest = POLICY % {"days": days}
+        before = self.policy()
+        done = self.apply(manifest, "--noop", code=0, environment=environment)
+        self.assertIn("grace_warning_days: current_value", done.stdout)
+        self.assertEqual(self.policy(), before)
+        done = self.apply(manifest, code=2, environment=environment)
+        self.assertIn("rollout changed: canary ", done.stdout)
+        after = self.policy()
+        self.assertEqual((after["kms_hosts"], after["grace_warning_days"]), (["kms-1.office.example"], days))
+        self.assertEqual({name: after["rollout"][name] for name in ("canary", "soak", "error_budget")},
+                         {"canary": days, "soak": "60s", "error_budget": {"percent": 5}})
+        self.assertEqual(after["clock_skew_minutes"], before["clock_skew_minutes"])
+        done = self.apply(manifest, code=0, environment=environment)
+        self.assertNotIn("changed", done.stdout)
+        self.assertEqual(self.policy(), after)
+
+    def test_the_policy_becomes_what_is_said_and_a_second_run_changes_nothing(self):
+        self.check_policy(14, self.lab.environment)
+
+    def test_the_policy_by_the_command_where_ruby_has_no_grpc(self):
+        self.check_policy(15, self.without_grpc)
+
+    def test_what_goes_wrong_fails_its_resource_alone_and_says_what_to_do(self):
+        other = self.folder / "other"
+        # A port on which nobody listens, and that nobody else gets.
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{held.getsockname()[1]}"
+            self.lab.add_profile("away", address)
+            manifest = f"""
+keymedic_policy {{ 'away': expect_kms => true }}
+keymedic_policy {{ 'contoso': clock_skew_minutes => 999 }}
+keymedic_policy {{ 'default': rollout => {{ 'canari' => 1 }} }}
+keymedic_policy {{ 'berlin': expect_kms => true }}
+file {{ '{other}': content => 'x' }}
+"""
+            before = self.policy()
+            for environment in (self.lab.environment, self.without_grpc):
+                done = self.apply(manifest, code=6, environment=environment)
+                for name, said in (("away", f"cannot talk to the controller at {re.escape(address)}: .*`keymedic doctor`"),
+                                   ("contoso", "clock_skew_minutes: 999; a KMS host accepts 240 at most"),
+                                   ("default", "canari"), ("berlin", "keymedic profile add berlin")):
+                    self.assertRegex(done.stderr + done.stdout, rf"Keymedic_policy\[{name}\]: Could not evaluate: .*{said}")
+                self.assertEqual(other.read_text(), "x")
+                other.unlink()
+            self.assertEqual(self.policy(), before)
+
+    def task(self, name, code=0, environment=None, **params):
+        done = run("ruby", PUPPET / "tests/bolt_task.rb", MODULE, name, stdin=json.dumps({"profile": "contoso", **params}),
+                   code=code, env=environment or self.lab.environment)
+        return json.loads(done.stdout)
+
+    def plan(self, code=0, **params):
+        given = {"targets": "localhost", "profile": "contoso", **params}
+        done = run("ruby", PUPPET / "tests/bolt_plan.rb", MODULE, "keymedic::remediate", stdin=json.dumps(given), code=code,
+                   env=self.lab.environment)
+        return json.loads(done.stdout)
+
+    def remediations(self):
+        return [found["id"] for found in self.lab.keymedic("remediations", "list")["remediations"]]
+
+    # By name the last of the tests: it heals the estate.
+    def test_z_tasks_and_the_plan_repair_the_estate(self):
+        both = (self.lab.environment, self.without_grpc)
+        for environment in both:
+            found = self.task("findings", filter="severity=critical", environment=environment)["findings"]
+            firewall = next(finding for finding in found if finding["code"] == "HOST_FIREWALL_CLOSED")
+            self.assertEqual((firewall["subject"], firewall["severity"], firewall["treatments"]),
+                             ("kms-1", "critical", ["ensure_firewall_exception"]))
+            preview = self.task("plan", selector="machine=kms-1", _noop=True, environment=environment)
+            self.assertEqual([machine["name"] for machine in preview["machines"]], ["kms-1"])
+            refused = self.task("plan", selector="fnding=X", code=1, environment=environment)["_error"]
+            self.assertEqual(refused["kind"], "keymedic/failed")
+            self.assertIn("fnding", refused["msg"])
+            refused = self.task("plan", selector="all", expect_count=1, code=1, environment=environment)["_error"]
+            self.assertIn("at most 1", refused["msg"])
+        self.assertEqual(self.remediations(), [], "a preview stores nothing")
+        self.assertLessEqual({"kms-1", "pc-001"}, {machine["name"] for machine in self.plan(selector="all", noop=True)["machines"]})
+        self.assertEqual(self.remediations(), [])
+
+        # By tasks and the command: the host.
+        plan = self.task("plan", selector="machine=kms-1", canary=1, environment=self.without_grpc)
+        self.assertEqual((plan["state"], [machine["steps"] for machine in plan["machines"]]),
+                         ("planned", [["ensure_firewall_exception"]]))
+        bound = {"id": plan["id"], "plan_hash": plan["plan_hash"], "environment": self.without_grpc}
+        self.assertEqual(self.task("start", _noop=True, **bound)["state"], "planned")
+        self.task("start", code=1, **{**bound, "plan_hash": "0" * 64})
+        self.assertEqual(self.task("status", id=plan["id"])["state"], "planned")
+        for environment in both:  # whoever waits in vain is told how it stands
+            self.assertEqual(self.task("status", id=plan["id"], wait=1, environment=environment)["state"], "planned")
+        self.task("start", **bound)
+        end = self.task("status", id=plan["id"], wait=90, environment=self.without_grpc)
+        self.assertEqual((end["state"], end["totals"]), ("succeeded", {"succeeded": 1}))
+
+        # By the plan and gRPC: the rest; and again, when there is nothing left.
+        eventually(lambda: "HOST_FIREWALL_CLOSED" not in self.lab.codes(), self.lab.codes)
+        end = self.plan(selector="machine=pc-001", canary=1, wait=90)
+        self.assertEqual((end["state"], end["machines"][0]["state"]), ("succeeded", "succeeded"))
+        eventually(lambda: "CLIENT_KEY_NOT_GVLK" not in self.lab.codes(), self.lab.codes)
+        before = self.remediations()
+        self.assertEqual(len(before), 2)
+        again = self.plan(selector="finding=CLIENT_KEY_NOT_GVLK")
+        self.assertEqual((again["state"], again["machines"]), ("nothing-to-treat", []))
+        self.assertIn("nothing to treat", again["reason"])
+        again = self.task("plan", selector="finding=CLIENT_KEY_NOT_GVLK", environment=self.without_grpc)
+        self.assertEqual(again["state"], "nothing-to-treat")
+        self.assertEqual(self.remediations(), before)
+
+    def test_facts_come_from_the_agent_of_the_machine_without_the_network(self):
+        # At the agent's true place, in a mount namespace that nobody else sees, and without any network.
+        var_lib = self.folder / "var_lib"
+        var_lib.mkdir()
+        unshare = ["unshare", "--mount", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c",
+                   'mount --bind "$0" /var/lib && exec "$@"', var_lib]
+        if run(*unshare, "true", code=None).returncode != 0:
+            self.skipTest("this system lets this user make no namespaces")
+
+        def fact():
+            done = run(*unshare, "facter", "--custom-dir", MODULE / "lib/facter", "--json", "keymedic", env=self.lab.environment)
+            return json.loads(done.stdout)["keymedic"]
+
+        self.assertIsNone(fact())
+        state = var_lib / "keymedic-agent"
+        agent = [self.lab.bin / "keymedic-agent", "--state-dir", state, "--plugin-dir", BIN.parent / "lib/keymedic/plugins",
+                 "--system", f"lab:unix:{self.folder}/lab.sock#pc-002", "--name", "pc-002"]
+        self.lab.run(*agent, "enroll", "--controller", self.lab.address, "--token-file", self.lab.token(1))
+        self.assertIsNone(fact())
+        self.lab.start("pc-002.log", *agent, "run")
+
+        def told():
+            file = state / "status.json"
+            return file.exists() and json.loads(file.read_text())["findings"]
+        eventually(told, lambda: self.lab.log("pc-002.log"))
+        told = fact()
+        self.assertEqual(told["machine_id"], (state / "machine_id").read_text().strip())
+        self.assertEqual(told["roles"], ["kms_client"])
+        seen = self.lab.keymedic("machines", "show", "pc-002")
+        self.assertEqual(f"LICENSE_STATUS_{told['license']['state'].upper()}", seen["license_status"])
+        self.assertEqual(told["license"]["product"], seen["product"])
+        self.assertIn(("CLIENT_HOST_UNREACHABLE", "critical"),
+                      {(finding["code"], finding["severity"]) for finding in told["findings"]})
+
+
+if __name__ == "__main__":
+    needed("puppet", "facter", "ruby")
+    unittest.main()
