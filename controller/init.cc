@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/init.h"
 
+#include <grp.h>
 #include <netdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,7 +48,9 @@ absl::Status BecomeOwnerOf(const std::string& directory) {
   if (geteuid() != 0 || stat(directory.c_str(), &info) != 0 || info.st_uid == 0) {
     return absl::OkStatus();
   }
-  if (setgid(info.st_gid) == 0 && setuid(info.st_uid) == 0) return absl::OkStatus();
+  if (setgroups(0, nullptr) == 0 && setgid(info.st_gid) == 0 && setuid(info.st_uid) == 0) {
+    return absl::OkStatus();
+  }
   return absl::ErrnoToStatus(
       errno, absl::StrCat(directory, ": cannot act as its owner, user ", info.st_uid));
 }

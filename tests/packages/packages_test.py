@@ -281,8 +281,7 @@ class Installed(unittest.TestCase):
 
         upgrade = place(machine.folder, [later(package, self.folder) for package in self.debs])
         apt = machine.start("apt", "-y", "install", *upgrade)
-        eventually(lambda: "AGENT_STOPPING" in machine.journal(AGENT), "the agent is asked to stop", self.logs)
-        self.assertEqual(machine.show(AGENT, "ActiveState"), "deactivating")
+        eventually(lambda: machine.show(AGENT, "ActiveState") == "deactivating", "the agent is asked to stop", self.logs)
         machine.signal("CONT", "keymedic-plugin-host")
         said = apt.communicate()[0]
         self.assertEqual(apt.returncode, 0, said)
