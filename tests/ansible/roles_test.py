@@ -17,12 +17,14 @@ import unittest
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
 import stage as stages  # noqa: E402
 
-AGENT = """\
+PLAY = """\
 - hosts: localhost
   connection: local
   pre_tasks:
     - set_fact: {service_mgr: "{{ manager | default('none') }}", cacheable: true}
   roles:
+"""
+AGENT = PLAY + """\
     - role: keymedic.fleet.agent
       vars:
         keymedic_agent_package: /packages/keymedic-agent.deb
@@ -31,7 +33,7 @@ AGENT = """\
         keymedic_agent_labels: {site: berlin}
         keymedic_agent_settings: {reconnect_seconds: 20, plugins: {timeout_seconds: 90, settings: {probe_timeout: 5s}}}
 """
-CONTROLLER = """\
+CONTROLLER = PLAY + """\
     - role: keymedic.fleet.controller
       vars:
         keymedic_controller_package: /packages/keymedic-controller.deb
@@ -100,38 +102,38 @@ class RolesTest(unittest.TestCase):
     def installed(self):
         return self.script("chroot root dpkg-query -W -f '${Package} ${db:Status-Status}\n' 'keymedic*'", check=False).stdout
 
-    def test_without_systemd(self):
-        (self.root / "play.yml").write_text(AGENT + CONTROLLER)
-        shown = self.play("--check", "--diff")
+    def systemctl(self):
+        """Stands in for systemd; gives the file in which it writes down what it is told."""
+        program = self.root / "usr/bin/systemctl"
+        program.unlink(missing_ok=True)
+        program.write_text(SYSTEMCTL)
+        program.chmod(0o755)
+        return self.root / "systemctl.log"
+
+    def test_agent(self):
+        told = self.systemctl()
+        (self.root / "play.yml").write_text(AGENT)
+        shown = self.play("--check", "--diff", "-e", "manager=systemd")
         self.assertFalse((self.root / "etc/keymedic").exists(), "check mode changes nothing")
-        self.assertNotIn("km1.secret", shown)
-        shown = self.play("--diff", "-v")
+        shown += self.play("--diff", "-v", "-e", "manager=systemd")
         self.assertNotIn("km1.secret", shown)
         self.assertIn("keymedic-agent installed", self.installed())
-        self.assertIn("keymedic-controller installed", self.installed())
-        agent = self.root / "etc/keymedic/agent.toml"
-        self.assertEqual(agent.stat().st_mode & 0o777, 0o600)
-        self.assertEqual(self.settings("agent.toml"), {
-            "controller": "keymedic.example:7443", "token": "km1.secret", "labels": {"site": "berlin"},
-            "reconnect_seconds": 20, "plugins": {"timeout_seconds": 90, "settings": {"probe_timeout": "5s"}}})
-        self.assertEqual(self.settings("controller.toml"), {"listen": "0.0.0.0:7443"})
-        self.assertIn("changed=0 ", self.play())
+        self.assertEqual((self.root / "etc/keymedic/agent.toml").stat().st_mode & 0o777, 0o600)
+        self.assertTrue((self.root / "var/lib/keymedic-agent/agent.crt").exists(), "the service had the token")
+        self.assertEqual(self.settings("agent.toml"), {  # and it is taken away once the machine has joined
+            "controller": "keymedic.example:7443", "labels": {"site": "berlin"}, "reconnect_seconds": 20,
+            "plugins": {"timeout_seconds": 90, "settings": {"probe_timeout": "5s"}}})
+        self.assertIn("enable keymedic-agent", told.read_text())
+        told.unlink()
+        self.assertIn("changed=0 ", self.play("-e", "manager=systemd", "-e", "token=km1.another"))
+        self.assertNotIn("start", told.read_text())
 
-    def test_joining(self):
-        systemctl = self.root / "usr/bin/systemctl"
-        systemctl.unlink(missing_ok=True)
-        systemctl.write_text(SYSTEMCTL)
-        systemctl.chmod(0o755)
-        (self.root / "play.yml").write_text(AGENT)
-        self.assertNotIn("km1.secret", self.play("--diff", "-v", "-e", "manager=systemd"))
-        told = (self.root / "systemctl.log").read_text()
-        self.assertIn("enable keymedic-agent", told)
-        self.assertIn("restart keymedic-agent", told)
-        self.assertNotIn("token", self.settings("agent.toml"), "it is taken away once the machine has joined")
-        (self.root / "systemctl.log").unlink()
-        again = self.play("-e", "manager=systemd", "-e", "token=km1.another")
-        self.assertIn("changed=0 ", again)
-        self.assertNotIn("start", (self.root / "systemctl.log").read_text())
+    def test_controller_without_systemd(self):
+        (self.root / "play.yml").write_text(CONTROLLER)
+        self.play()
+        self.assertIn("keymedic-controller installed", self.installed())
+        self.assertEqual(self.settings("controller.toml"), {"listen": "0.0.0.0:7443"}, "and not the package's own")
+        self.assertIn("changed=0 ", self.play())
 
 
 if __name__ == "__main__":
