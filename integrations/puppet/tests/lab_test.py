@@ -104,7 +104,7 @@ file {{ '{other}': content => 'x' }}
                 done = self.apply(manifest, code=6, environment=environment)
                 for name, said in (("away", f"cannot talk to the controller at {re.escape(address)}: .*`keymedic doctor`"),
                                    ("contoso", "clock_skew_minutes: 999; a KMS host accepts 240 at most"),
-                                   ("default", "canari"), ("berlin", "keymedic profile add berlin")):
+                                   ("default", "canari"), ("berlin", "no profile 'berlin'")):
                     self.assertRegex(done.stderr + done.stdout, rf"Keymedic_policy\[{name}\]: Could not evaluate: .*{said}")
                 self.assertEqual(other.read_text(), "x")
                 other.unlink()
