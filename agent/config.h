@@ -5,13 +5,22 @@
 //
 //   state_dir = "/var/lib/keymedic-agent"
 //   name = "pc-017"
-//   controller = "keymedic.example:7443"  # and a token: enrol with them while there is no identity
-//   token = "km1...."                     # (waiting_enrolment.h); nobody else may read the file
-//   then reconnect_seconds = 10  # within which it comes back after the controller was lost, at
-//   random [labels] site = "berlin" [plugins] dir = "/usr/lib/keymedic/plugins" host =
-//   "/usr/bin/keymedic-plugin-host" system = "local" timeout_seconds = 60  # of one look; a change
-//   may take four times as long memory_limit_mb = 512 cpu_limit_seconds = 60 [plugins.settings]
+//   controller = "keymedic.example:7443"
+//   token = "km1...."       # to join with, while there is no identity (waiting_enrolment.h)
+//   reconnect_seconds = 10  # within which it comes back after the controller was lost, at random
+//   [labels]
+//   site = "berlin"
+//   [plugins]
+//   dir = "/usr/lib/keymedic/plugins"
+//   host = "/usr/bin/keymedic-plugin-host"
+//   system = "local"
+//   timeout_seconds = 60  # of one look; a change may take four times as long
+//   memory_limit_mb = 512
+//   cpu_limit_seconds = 60
+//   [plugins.settings]
 //   probe_timeout = "5s"
+//
+// With a token in it, nobody else may read the file.
 #ifndef KEYMEDIC_AGENT_CONFIG_H_
 #define KEYMEDIC_AGENT_CONFIG_H_
 
