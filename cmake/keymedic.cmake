@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# How everything here is built: the options, the libraries of the system, and the three functions
+# How everything here is built: the options, the libraries of the system, and the four functions
 # that the folders use.
 #
 #   km_library(name SOURCES ... [DEPS ...] [GRPC])   static library km_<name>
 #   km_program(name SOURCES ... [DEPS ...] [GRPC] [UNITY])   program <name> in build/<preset>/bin
 #   km_test(name SOURCES ... [DEPS ...] [GRPC] [LABELS ...])  GoogleTest program, registered with ctest
+#   km_python_test(name script [ARGS ...] LABELS ... [TIMEOUT seconds])   script run by Debian's Python, registered so
 #
 # UNITY: its files are compiled some at a time, as each spends most of its time on the same large headers.
 # GRPC: the target includes gRPC headers; it then shares one precompiled header with the others.
@@ -97,6 +98,11 @@ add_custom_target(sanitize_tests)
 add_custom_target(threads_tests)
 set(sanitizer_environment "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1" "UBSAN_OPTIONS=print_stacktrace=1")
+# What tests know of this build.
+set(test_environment KEYMEDIC_SOURCE_DIR=${PROJECT_SOURCE_DIR} KEYMEDIC_BIN_DIR=${CMAKE_BINARY_DIR}/bin
+    ${sanitizer_environment})
+# Debian's own: it has Debian's modules, the first on the PATH may have none.
+find_program(DEBIAN_PYTHON python3 PATHS /usr/bin REQUIRED NO_DEFAULT_PATH)
 # What each program is linked with beside its own.
 set(program_parts)
 if(KEYMEDIC_SANITIZE MATCHES thread)
@@ -146,7 +152,7 @@ function(km_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS}" ENVIRONMENT
-    "KEYMEDIC_SOURCE_DIR=${PROJECT_SOURCE_DIR};KEYMEDIC_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${sanitizer_environment};WINEPREFIX=${CMAKE_BINARY_DIR}/wine")
+    "${test_environment};WINEPREFIX=${CMAKE_BINARY_DIR}/wine")
   if(WIN32)
     set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED wine)
   endif()
@@ -158,4 +164,13 @@ function(km_test name)
       add_dependencies(${label}_tests ${name})
     endif()
   endforeach()
+endfunction()
+
+function(km_python_test name script)
+  cmake_parse_arguments(PARSE_ARGV 2 A "" "TIMEOUT" "ARGS;LABELS")
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${DEBIAN_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${A_ARGS})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT "${test_environment}")
 endfunction()
