@@ -4,7 +4,6 @@
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-import stage as stages  # noqa: E402
+from programs import COLLECTION, Ansible  # noqa: E402
 
 MODULES = {f"keymedic.fleet.keymedic_{name}" for name in ("finding_info", "machine_info", "policy", "remediation", "token")}
 ROLES = {"keymedic.fleet.agent", "keymedic.fleet.controller", "keymedic.fleet.package"}
@@ -28,8 +27,8 @@ class CollectionTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="keymedic-ansible-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.ansible = stages.Ansible(OPTIONS.collections, self.folder)
-        self.collection = self.ansible.collections / stages.COLLECTION
+        self.ansible = Ansible(OPTIONS.collections, self.folder)
+        self.collection = self.ansible.collections / COLLECTION
 
     def sources(self, below):
         return sorted(path.relative_to(self.collection) for path in (self.collection / below).rglob("*.py")
@@ -38,7 +37,7 @@ class CollectionTest(unittest.TestCase):
     def test_archive_installs_and_is_documented(self):
         archive = self.ansible.collections / f"keymedic-fleet-{OPTIONS.version}.tar.gz"
         self.ansible.run("ansible-galaxy", "collection", "install", "--offline", archive, "-p", self.folder / "installed")
-        installed = stages.Ansible(self.folder / "installed", self.folder)
+        installed = Ansible(self.folder / "installed", self.folder)
 
         def documented(kind):
             told = installed.run("ansible-doc", "--type", kind, "--json", *(
@@ -71,7 +70,7 @@ class CollectionTest(unittest.TestCase):
         """validate-modules with Debian's voluptuous. The licence is the one thing that is another."""
         for kind in ("modules", "inventory"):
             done = self.checker("validate-modules/validate.py", "--arg-spec", "--format", "json", "--collection",
-                                stages.COLLECTION, "--collection-version", OPTIONS.version, "--plugin-type", kind.removesuffix("s"), *self.sources(f"plugins/{kind}"))
+                                COLLECTION, "--collection-version", OPTIONS.version, "--plugin-type", kind.removesuffix("s"), *self.sources(f"plugins/{kind}"))
             errors = [f"{path}: {error['code']} {error['msg']}" for path, told in json.loads(done).items()
                       for error in told["errors"] if error["code"] != "missing-gplv3-license"]
             self.assertEqual(errors, [])
@@ -106,5 +105,4 @@ if __name__ == "__main__":
     parser.add_argument("--collections", required=True, help="folder in which the collection is built")
     parser.add_argument("--version", required=True)
     OPTIONS, rest = parser.parse_known_args()
-    OPTIONS.collections = os.path.abspath(OPTIONS.collections)
     unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

@@ -5,16 +5,16 @@ the inventory plugin. The tests share the estate; each treats machines of its ow
 
 import argparse
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-import stage as stages  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import lab  # noqa: E402
+from programs import HERE, Ansible  # noqa: E402
 
 MACHINES = 41
 WRONG_KEYS = "finding=CLIENT_KEY_NOT_GVLK or finding=CLIENT_KEY_WRONG_EDITION"
@@ -37,10 +37,10 @@ compose:
 class FleetTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.stage = stages.Stage(OPTIONS.bin, OPTIONS.controller, OPTIONS.collections, FOLDER,
-                                 stages.HERE / "estate.textproto", MACHINES)
-        cls.addClassCleanup(cls.stage.close)
-        cls.ansible = cls.stage.ansible
+        cls.lab = cls.enterClassContext(lab.Lab(OPTIONS.bin, FOLDER))
+        cls.lab.start_controller()
+        cls.lab.serve(HERE / "estate.textproto")
+        cls.ansible = Ansible(OPTIONS.collections, FOLDER, cls.lab.credentials)
 
     def remediate(self, **options):
         return self.ansible.task("keymedic_remediation", **options)
@@ -49,11 +49,16 @@ class FleetTest(unittest.TestCase):
         return self.ansible.task("keymedic_finding_info", filter=selector)["machines"]
 
     def stored_plans(self):
-        return self.stage.json("remediations", "list").get("remediations", [])
+        return self.lab.json("remediations", "list").get("remediations", [])
 
     def commands_sent(self):
         """What the machines were told to do, but for looking."""
-        return [line for line in self.stage.logs().splitlines() if "AGENT_COMMAND_DONE" in line and "apply" in line]
+        return [line for line in self.lab.logs().splitlines() if "AGENT_COMMAND_DONE" in line and "apply" in line]
+
+    def playbook(self, name, tasks):
+        path = self.lab.folder / name
+        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        return path
 
     # --- Looking ---
 
@@ -94,19 +99,21 @@ class FleetTest(unittest.TestCase):
     def python(self, program):
         text = "\n".join(line.strip() for line in program.splitlines())
         done = subprocess.run(["/usr/bin/python3", "-B", "-c", text], check=True, stdout=subprocess.PIPE, text=True,
-                              env={**self.ansible.environment, "PYTHONPATH": OPTIONS.collections})
+                              env={**self.ansible.environment, "PYTHONPATH": str(self.ansible.collections)})
         return done.stdout
 
     # --- The inventory ---
 
     def inventory(self, text, name="fleet.keymedic.yml", check=True, **more):
-        path = self.stage.folder / name
+        path = self.lab.folder / name
         path.write_text(text)
         done = self.ansible.run("ansible-inventory", "-i", path, "--list", check=check, **more)
         return json.loads(done.stdout[done.stdout.index("{"):]) if check else done.stdout
 
-    def test_20_inventory_groups(self):
-        told = self.inventory(INVENTORY)
+    def test_20_inventory_groups_and_cache(self):
+        cached = INVENTORY + (f"cache: true\ncache_plugin: ansible.builtin.jsonfile\ncache_timeout: 3600\n"
+                              f"cache_connection: {self.lab.folder}/cache\n")
+        told = self.inventory(cached)
         self.assertEqual(told["role_kms_host"]["hosts"], ["kms-1"])
         self.assertEqual(len(told["role_kms_client"]["hosts"]), MACHINES)  # a host is a client of itself
         self.assertEqual(len(told["site_berlin"]["hosts"]), 20)
@@ -118,6 +125,10 @@ class FleetTest(unittest.TestCase):
         variables = told["_meta"]["hostvars"]["pc-munich-001"]
         self.assertEqual(variables["keymedic_labels"]["site"], "munich")
         self.assertEqual(variables["ansible_host"], "pc-munich-001.office.example")
+        away = {**self.ansible.environment, "KEYMEDIC_CONTROLLER": "127.0.0.1:1"}
+        self.assertEqual(self.inventory(cached, env=away), told)
+        asked = self.inventory(INVENTORY, check=False, env=away)
+        self.assertIn("controller at 127.0.0.1:1: failed to connect", " ".join(asked.split()))
 
     def test_21_inventory_filter_is_the_controllers(self):
         told = self.inventory(INVENTORY + "filter: site=berlin and finding=CLIENT_KEY_NOT_GVLK\n")
@@ -126,46 +137,37 @@ class FleetTest(unittest.TestCase):
         self.assertIn("role", slip)
         self.assertIn("fleet.keymedic.yml", slip)
 
-    def test_22_inventory_cache(self):
-        text = INVENTORY + (f"cache: true\ncache_plugin: ansible.builtin.jsonfile\ncache_timeout: 3600\n"
-                            f"cache_connection: {self.stage.folder}/cache\n")
-        first = self.inventory(text)
-        away = {**self.ansible.environment, "KEYMEDIC_CONTROLLER": "127.0.0.1:1"}
-        self.assertEqual(self.inventory(text, env=away), first)
-        asked = self.inventory(INVENTORY, check=False, env=away)
-        self.assertIn("controller at 127.0.0.1:1: failed to connect", " ".join(asked.split()))
-
     # --- Connecting ---
 
     def test_30_profiles_of_the_command(self):
-        home = self.stage.folder / "home"
         bare = {key: value for key, value in self.ansible.environment.items() if not key.startswith("KEYMEDIC_C")
                 and key != "KEYMEDIC_KEY"}
-        arguments = [part for name, value in self.stage.connection.items() for part in (f"--{name}", value)]
-        subprocess.run([pathlib.Path(OPTIONS.bin) / "keymedic", "profile", "add", "office", *arguments], check=True,
-                       env={**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")},
-                       stdout=subprocess.DEVNULL)
-        self.addCleanup(shutil.rmtree, home / ".config")
-        ask = ["localhost", "-m", "keymedic.fleet.keymedic_policy"]
-        self.assertIn("SUCCESS", self.ansible.run("ansible", *ask, env=bare).stdout)
-        self.assertIn("SUCCESS", self.ansible.run("ansible", *ask, "-a", "profile=office", env=bare).stdout)
-        unknown = self.ansible.run("ansible", *ask, "-a", "profile=ofice", env=bare, check=False).stdout
-        self.assertIn("no profile 'ofice'", unknown)
-        self.assertIn("there are: office", unknown)
+        self.lab.add_profile("office")
+        settings = pathlib.Path(bare["HOME"]) / ".config"
+        settings.symlink_to(self.lab.environment["XDG_CONFIG_HOME"])
+        self.addCleanup(settings.unlink)
+        told = self.ansible.play(self.playbook("profiles.yml", [
+            {"name": "the default", "keymedic.fleet.keymedic_policy": {}},
+            {"name": "by name", "keymedic.fleet.keymedic_policy": {"profile": "office"}},
+            {"name": "a slip", "keymedic.fleet.keymedic_policy": {"profile": "ofice"}, "ignore_errors": True}]), env=bare)
+        for task in ("the default", "by name"):
+            self.assertIn("kms_hosts", told.task(task)["policy"])
+        self.assertIn("no profile 'ofice'", told.task("a slip")["msg"])
+        self.assertIn("there are: office", told.task("a slip")["msg"])
 
     def test_31_errors_name_the_remedy(self):
-        away = self.ansible.task("keymedic_policy", **{**self.stage.connection, "controller": "127.0.0.1:1"})
+        away = self.ansible.task("keymedic_policy", **{**self.lab.connection, "controller": "127.0.0.1:1"})
         self.assertIn("127.0.0.1:1", away["msg"])
         self.assertIn("keymedic doctor", away["msg"])
         self.assertEqual(away["code"], "UNAVAILABLE")
-        half = self.ansible.task("keymedic_policy", controller=self.stage.address)
+        half = self.ansible.task("keymedic_policy", controller=self.lab.address)
         self.assertIn("ca, cert, key", half["msg"])
-        lost = self.ansible.task("keymedic_policy", **{**self.stage.connection, "key": "/nowhere/admin.key"})
+        lost = self.ansible.task("keymedic_policy", **{**self.lab.connection, "key": "/nowhere/admin.key"})
         self.assertIn("/nowhere/admin.key", lost["msg"])
 
     def test_32_without_grpcio(self):
         """A Python that has none of Debian's modules."""
-        bare = self.stage.folder / "bare"
+        bare = self.lab.folder / "bare"
         subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", bare], check=True)
         done = self.ansible.run("ansible", "localhost", "-m", "keymedic.fleet.keymedic_policy", "-e",
                                 f"ansible_python_interpreter={bare}/bin/python3", check=False).stdout
@@ -184,12 +186,13 @@ class FleetTest(unittest.TestCase):
         self.assertTrue(many["failed"])
         self.assertIn("gives 8 targets, and at most 7 were expected", many["msg"])
 
-        looked = self.ansible.play(REPAIR, "--check")
-        self.assertEqual(looked.stats()["changed"], 1)
-        self.assertEqual(looked.task("Treat a canary, then the rest")["totals"], {"pending": 8})
+        looked = self.remediate(selector=WRONG_KEYS, _ansible_check_mode=True)
+        self.assertTrue(looked["changed"])
+        self.assertEqual(looked["totals"], {"pending": 8})
         self.assertEqual(len(self.stored_plans()), plans, "check mode alone stores nothing")
 
         asked = self.ansible.play(REPAIR, "--check", "--diff")
+        self.assertEqual(asked.stats()["changed"], 1)
         plan = asked.task("Treat a canary, then the rest")
         self.assertEqual(sorted(plan["diff"]["after"]), wrong)
         for machine in wrong:
@@ -213,7 +216,7 @@ class FleetTest(unittest.TestCase):
         again = self.ansible.play(REPAIR)
         self.assertEqual(again.stats()["changed"], 0)
         self.assertEqual(again.task("Treat a canary, then the rest")["state"], "nothing-to-treat")
-        self.assertEqual(self.ansible.play(REPAIR, "--check", "--diff").stats()["changed"], 0)
+        self.assertFalse(self.remediate(selector=WRONG_KEYS, _ansible_check_mode=True, _ansible_diff=True)["changed"])
 
     def test_41_a_plan_is_started_by_its_hash(self):
         first = self.affected(CACHING_OFF)[0]
@@ -241,12 +244,12 @@ class FleetTest(unittest.TestCase):
         self.assertTrue(waits["failed"])
         self.assertIn("is running still, after 1 s, and goes on", waits["msg"])
         self.assertEqual(waits["failed_machines"], [])
-        self.stage.keymedic("remediations", "pause", waits["id"], "--reason", "lunch")
+        self.lab.keymedic("remediations", "pause", waits["id"], "--reason", "lunch")
         paused = self.remediate(id=waits["id"])
         self.assertTrue(paused["failed"])
         self.assertIn("is paused: lunch", paused["msg"])
         self.assertIn(f"keymedic remediations resume {waits['id']}", paused["msg"])
-        self.stage.keymedic("remediations", "abort", waits["id"], "--reason", "change cancelled")
+        self.lab.keymedic("remediations", "abort", waits["id"], "--reason", "change cancelled")
         aborted = self.remediate(id=waits["id"])
         self.assertIn("is aborted: change cancelled", aborted["msg"])
         self.assertEqual([failed["machine"] for failed in aborted["failed_machines"]], [machine])
@@ -280,19 +283,18 @@ class FleetTest(unittest.TestCase):
         wanted = {"kms_hosts": ["kms-1.office.example"], "require_approval": False, "automatic": [],
                   "rollout": {"canary": 2, "error_budget": "5%", "soak": "30m", "windows": ["sat-mon 22:00-04:00"],
                               "health": ["connected"], "missed_window": "skip"}}
-        playbook = self.stage.folder / "policy.yml"
-        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [
-            {"name": "policy", "keymedic.fleet.keymedic_policy": wanted}]}]))
-        looked = self.ansible.play(playbook, "--check", "--diff").task("policy")
-        self.assertTrue(looked["changed"])
+        told = self.ansible.play(self.playbook("policy.yml", [
+            {"name": "looked", "keymedic.fleet.keymedic_policy": wanted, "check_mode": True},
+            {"name": "still", "keymedic.fleet.keymedic_policy": {}},
+            {"name": "done", "keymedic.fleet.keymedic_policy": wanted},
+            {"name": "again", "keymedic.fleet.keymedic_policy": wanted}]), "--diff")
+        looked, still, done, again = (told.task(name) for name in ("looked", "still", "done", "again"))
+        self.assertEqual([task["changed"] for task in (looked, still, done, again)], [True, False, True, False])
         self.assertEqual(looked["diff"]["before"]["kms_hosts"], [])
         self.assertEqual(looked["diff"]["after"]["kms_hosts"], wanted["kms_hosts"])
-        self.assertEqual(self.ansible.task("keymedic_policy")["policy"]["kms_hosts"], [])
-        done = self.ansible.play(playbook).task("policy")
-        self.assertTrue(done["changed"])
+        self.assertEqual(still["policy"]["kms_hosts"], [])
         self.assertEqual(done["policy"]["rollout"]["windows"], ["sat,sun,mon 22:00-04:00"])
-        self.assertEqual(self.stage.json("policy", "show")["rollout"]["canary"], 2)
-        self.assertEqual(self.ansible.play(playbook).stats()["changed"], 0)
+        self.assertEqual(self.lab.json("policy", "show")["rollout"]["canary"], 2)
         # What is left out stays, what is empty goes.
         less = self.ansible.task("keymedic_policy", kms_hosts=[], rollout={"windows": []})
         self.assertEqual(less["policy"]["kms_hosts"], [])
@@ -302,44 +304,41 @@ class FleetTest(unittest.TestCase):
         self.assertIn("no finding 'NO_SUCH'", self.ansible.task("keymedic_policy", automatic=["NO_SUCH"])["msg"])
 
     def test_51_tokens(self):
-        kept = self.stage.folder / "kept"
-        playbook = self.stage.folder / "token.yml"
-        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [
-            {"name": "token", "keymedic.fleet.keymedic_token": {"name": "berlin", "uses": 2, "lifetime": "8h",
-                                                                "labels": {"site": "berlin"}},
-             "register": "made"},
-            {"name": "keep", "ansible.builtin.copy": {"content": "{{ made.secret | default('') }}",
-                                                      "dest": str(kept), "mode": "0600"}, "no_log": True}]}]))
-        self.assertTrue(self.ansible.play(playbook, "--check").task("token")["changed"])
-        self.assertFalse(kept.exists())
-        made = self.ansible.play(playbook, "-vvv")
+        kept = self.lab.folder / "kept"
+        wanted = {"name": "berlin", "uses": 2, "lifetime": "8h", "labels": {"site": "berlin"}}
+        told = self.ansible.play(self.playbook("token.yml", [
+            {"name": "looked", "keymedic.fleet.keymedic_token": wanted, "check_mode": True},
+            {"name": "made", "keymedic.fleet.keymedic_token": wanted, "register": "made"},
+            {"name": "keep", "ansible.builtin.copy": {"content": "{{ made.secret }}", "dest": str(kept), "mode": "0600"},
+             "no_log": True},
+            {"name": "again", "keymedic.fleet.keymedic_token": wanted}]), "-vvv")
+        self.assertEqual([told.task(name)["changed"] for name in ("looked", "made", "again")], [True, True, False])
         secret = kept.read_text()
         self.assertTrue(secret.startswith("km1."), "the secret can be registered")
-        self.assertNotIn(secret, made.text, "and is not shown")
-        self.assertEqual(self.join(secret).returncode, 0)
-        again = self.ansible.play(playbook).task("token")
+        self.assertNotIn(secret, told.text, "and is not shown")
+        self.assertNotIn("secret", told.task("again"))
+        self.join(secret)
+        again = self.ansible.task("keymedic_token", **wanted)
         self.assertFalse(again["changed"])
-        self.assertNotIn("secret", again)
         self.assertEqual(again["token"]["uses_left"], 1)
         gone = self.ansible.task("keymedic_token", name="berlin", state="absent")
         self.assertTrue(gone["changed"])
         self.assertFalse(self.ansible.task("keymedic_token", id=gone["token"]["id"], state="absent")["changed"])
         self.assertFalse(self.ansible.task("keymedic_token", name="no such", state="absent")["changed"])
-        self.assertNotEqual(self.join(secret).returncode, 0)
+        with self.assertRaisesRegex(lab.Failure, "revoked"):
+            self.join(secret)
         self.assertIn("is revoked", self.ansible.task("keymedic_token", name="berlin")["msg"])
 
     def join(self, secret):
-        state = tempfile.mkdtemp(dir=self.stage.folder)
+        state = tempfile.mkdtemp(dir=self.lab.folder)
         token = pathlib.Path(state) / "token"
         token.write_text(secret)
-        return subprocess.run([pathlib.Path(OPTIONS.bin) / "keymedic-agent", "--state-dir", state, "enroll", "--controller",
-                               self.stage.address, "--token-file", token], check=False, capture_output=True)
+        self.lab.run("keymedic-agent", "--state-dir", state, "enroll", "--controller", self.lab.address, "--token-file", token)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, help="folder of the programs")
-    parser.add_argument("--controller", required=True, help="the program keymedic-controller")
     parser.add_argument("--collections", required=True, help="folder in which the collection is built")
     OPTIONS, rest = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="keymedic-ansible-") as FOLDER:

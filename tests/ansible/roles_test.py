@@ -15,8 +15,6 @@ import tomllib
 import unittest
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-import stage as stages  # noqa: E402
-
 PLAY = """\
 - hosts: localhost
   connection: local

@@ -11,11 +11,11 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(SOURCE / "tests"))
 import lab  # noqa: E402
 import pages  # noqa: E402
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 CALLS = 10
 # How each language runs a file, and says that what follows belongs to the next block.
 LANGUAGES = {
@@ -39,12 +39,14 @@ def examples(page):
     return out
 
 
-def run_language(language, page, options):
+def run_language(language, page, programs):
     """One program out of all blocks of a language; what differs."""
     command, mark = LANGUAGES[language]
     calls = [(heading, found[language], found["text"]) for heading, found in examples(page).items() if language in found]
-    with tempfile.TemporaryDirectory(prefix="keymedic-api-") as folder, lab.Lab(
-            options.programs, folder, options.estate) as estate:
+    with tempfile.TemporaryDirectory(prefix="keymedic-api-") as folder, lab.Lab(programs, folder) as estate:
+        # As people have it, and as programs have it.
+        estate.start_controller(profile={"python": "lab", "ruby": None}[language])
+        estate.serve(SOURCE / "tests/estates/small.textproto")
         (estate.folder / "proto").symlink_to(SOURCE / "proto")
         for block in page:
             if block.language == "sh":
@@ -55,10 +57,6 @@ def run_language(language, page, options):
         (estate.folder / command[-1]).write_text(
             start + "".join(mark.format(line=block.line) + block.text for _, block, _ in calls))
         estate.environment["PYTHONPATH"] = os.pathsep.join(["stubs", "."])
-        if options.profile:  # as people have it: in a file instead of the environment
-            settings = {name: estate.environment.pop(f"KEYMEDIC_{name}") for name in ("CONTROLLER", "CA", "CERT", "KEY")}
-            estate.run("keymedic", "profile", "add", "lab",
-                       *(word for name, value in settings.items() for word in (f"--{name.lower()}", value)))
         printed = dict(part.split("\n", 1) for part in estate.run(*command).split("@@ ")[1:])
     problems = []
     for heading, block, text in calls:
@@ -71,14 +69,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--programs", required=True, type=lambda path: pathlib.Path(path).resolve())
     options = parser.parse_args()
-    options.estate = SOURCE / "tests/estates/small.textproto"
     page = pages.blocks(SOURCE / "docs/api.md")
     failed = False
     with concurrent.futures.ThreadPoolExecutor() as pool:
         runs = {}
         for language in LANGUAGES:
-            chosen = argparse.Namespace(**vars(options), profile=language == "python")
-            runs[language] = pool.submit(run_language, language, page, chosen)
+            runs[language] = pool.submit(run_language, language, page, options.programs)
         for language, run in runs.items():
             try:
                 problems, calls = run.result()

@@ -30,11 +30,11 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(SOURCE / "tests"))
 import lab  # noqa: E402
 import pages  # noqa: E402
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 MARKS = {"run", "packages", "words"}
 NOT_SHELL = {"", "text", "toml", "json", "python", "ruby", "cpp", "c", "cmake", "ini", "powershell", "bat"}
 PROGRAMS = {"keymedic", "keymedic-agent", "keymedic-controller"}
@@ -159,7 +159,7 @@ def here(text, home, port):
     return text.replace("keymedic.contoso.example", "localhost").replace(":7443", f":{port}")
 
 
-class Estate(lab.Processes):
+class Estate(lab.Lab):
     """A home with the programs on its PATH; `start_estate` makes a controller with a lab's machines in it."""
 
     def __init__(self, programs, folder):
@@ -179,21 +179,11 @@ class Estate(lab.Processes):
         self.run("keymedic-controller", "init", "--data-dir", data, "--name", "localhost")
         (self.folder / "etc/keymedic").mkdir(parents=True)
         (self.folder / "etc/keymedic/controller.toml").symlink_to(data / "controller.toml")
+        self.callback(self.run, "systemctl", "stop", "keymedic-controller")
         self.run("systemctl", "start", "keymedic-controller")
-        self.run("keymedic", "profile", "add", "main", "--controller", f"localhost:{self.port}", "--ca", data / "ca.crt",
-                 "--cert", data / "admin.crt", "--key", data / "admin.key")
-        token = self.folder / "lab-token"
-        token.write_text(self.run("keymedic", "tokens", "create", "--uses", "1000"))
-        self.start("keymedic", "lab", "serve", SOURCE / "tests/docs/estate.textproto", "--controller",
-                              f"localhost:{self.port}", "--token-file", token, "--state-dir", self.folder / "lab",
-                              until=r"ready: (\d+) agents")
-        lab.eventually(lambda: '"reported": 41' in self.run("keymedic", "estate", "summary", "-o", "json"),
-                       "every machine has reported")
-
-    def __exit__(self, *arguments):
-        if (self.folder / "bin").exists():
-            self.run("systemctl", "stop", "keymedic-controller")
-        super().__exit__(*arguments)
+        self.know_controller(f"localhost:{self.port}", data)
+        self.add_profile("main")
+        self.serve(SOURCE / "tests/docs/estate.textproto")
 
 
 def script(blocks, home, port):

@@ -14,15 +14,13 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from lab import Failure, eventually  # noqa: E402
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive"}
-PATIENCE = 120  # seconds until something that must come has come
-
-
-class Failure(Exception):
-    """Something that a test cannot go on without; the text says what and what to do."""
 
 
 def why_not():
@@ -31,16 +29,6 @@ def why_not():
         return "a machine is booted by root alone: run this as root"
     missing = [tool for tool in ("mmdebstrap", "systemd-nspawn", "nsenter") if shutil.which(tool) is None]
     return f"not installed: {', '.join(missing)}; ./dev test installs it" if missing else ""
-
-
-def eventually(condition, what, details=lambda: ""):
-    """What `condition` gives as soon as that is true."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise Failure(f"{what}: not within {PATIENCE} s\n{details()}")
 
 
 def call(*command, check=True, **options):

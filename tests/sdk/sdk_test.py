@@ -14,11 +14,10 @@ import tempfile
 import zipfile
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "docs"))
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(SOURCE / "tests"))
 import lab  # noqa: E402
 from google.protobuf import struct_pb2  # noqa: E402
-
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def check(condition, what):
@@ -70,23 +69,15 @@ def bundle(world, plugins):
 
 def report(world, agent):
     """Over a real controller: sections by name, as a client of its API gets them."""
-    data = world.folder / "controller"
-    world.run("keymedic-controller", "init", "--data-dir", data, "--name", "127.0.0.1")
-    port = world.start("keymedic-controller", "run", "--data-dir", data, "--listen", "127.0.0.1:0",
-                       until=r"port (\d+)\n").group(1)
-    world.environment |= {
-        "KEYMEDIC_CONTROLLER": f"127.0.0.1:{port}", "KEYMEDIC_CA": str(data / "ca.crt"),
-        "KEYMEDIC_CERT": str(data / "admin.crt"), "KEYMEDIC_KEY": str(data / "admin.key")}
-    token = world.folder / "token"
-    token.write_text(world.run("keymedic", "tokens", "create"))
-    world.run(*agent, "enroll", "--controller", f"127.0.0.1:{port}", "--token-file", token)
+    world.start_controller()
+    world.run(*agent, "enroll", "--controller", world.address, "--token-file", world.token())
     world.start(*agent, "run", until="AGENT_LOOKED")
 
     def sections():
-        shown = json.loads(world.run("keymedic", "machines", "show", "example", "--output", "json"))
+        shown = world.json("machines", "show", "example")
         return {section["name"]: section for section in shown.get("sections", [])}
 
-    return lab.eventually(sections, "the controller has the machine's sections")
+    return world.eventually(sections, "the controller has the machine's sections")
 
 
 def main():
@@ -95,7 +86,7 @@ def main():
     parser.add_argument("--programs", type=lambda path: pathlib.Path(path).resolve())
     options = parser.parse_args()
     programs = options.programs or options.build / "bin"
-    with tempfile.TemporaryDirectory(prefix="keymedic-sdk-") as folder, lab.Processes(programs, folder) as world:
+    with tempfile.TemporaryDirectory(prefix="keymedic-sdk-") as folder, lab.Lab(programs, folder) as world:
         plugins, by_hand = build(world, options)
         config = world.folder / "agent.toml"
         config.write_text(f'name = "example"\nstate_dir = "{folder}/agent"\n[plugins]\ndir = "{plugins}"\n'

@@ -83,7 +83,7 @@ class EndToEnd(unittest.TestCase):
         eventually(lambda: "CLIENT_KEY_NOT_GVLK" in controller.findings(), "the key is found", world.logs)
         world.windows["pc-001"].prefix.set_fault("refuse=0xC004F069")
         plan = controller.json("remediations", "plan", "--select", "finding=CLIENT_KEY_NOT_GVLK")
-        with self.assertRaises(estate.prefix.Failure):
+        with self.assertRaises(estate.lab.Failure):
             controller.keymedic("remediations", "start", plan["id"], "--plan-hash", plan["plan_hash"], "--watch")
         shown = controller.keymedic("remediations", "show", plan["id"], "--output", "json")
         self.assertIn("0xC004F069", shown)

@@ -4,66 +4,28 @@ a name server (NSD), and behind a host's name an RPC server of impacket's that a
 KMS interface and offers nothing else. The machines' own state comes from a lab (prefix.py)."""
 
 import contextlib
-import json
 import logging
 import os
 import pathlib
 import subprocess
 import sys
 import threading
-import time
 
 import prefix
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "peers"))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "peers")]
+import lab  # noqa: E402
 import servers  # noqa: E402
 import small_servers  # noqa: E402
+from lab import eventually  # noqa: E402
 
-PATIENCE = 120  # seconds until something that must come has come
 SERVICE = "KeyMedicAgent"
 
 
-def eventually(condition, what, details=lambda: ""):
-    """What `condition` gives as soon as that is true."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise prefix.Failure(f"{what}: not within {PATIENCE} s\n{details()}")
-
-
-class Controller:
-    """A native controller with a data folder of its own, and the command `keymedic` for it."""
-
-    def __init__(self, native, folder, look_every):
-        self._native = pathlib.Path(native)
-        self.log = folder / "controller.log"
-        data, port_file = folder / "controller", folder / "controller.port"
-        program = self._native / "keymedic-controller"
-        subprocess.run([program, "init", "--data-dir", data, "--name", "127.0.0.1"], check=True,
-                       stdout=subprocess.DEVNULL)
-        (data / "controller.toml").write_text(f'collect_interval = "{look_every}"\n')
-        with open(self.log, "wb") as log:
-            self._process = subprocess.Popen(
-                [program, "run", "--data-dir", data, "--listen", "127.0.0.1:0", "--port-file", port_file],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        eventually(port_file.exists, "the controller listens", self.log.read_text)
-        self.address = f"127.0.0.1:{port_file.read_text().strip()}"
-        self._environment = dict(
-            os.environ, KEYMEDIC_CONTROLLER=self.address, KEYMEDIC_CA=str(data / "ca.crt"),
-            KEYMEDIC_CERT=str(data / "admin.crt"), KEYMEDIC_KEY=str(data / "admin.key"))
-
-    def keymedic(self, *arguments):
-        done = subprocess.run([self._native / "keymedic", *arguments], env=self._environment, check=False,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-        if done.returncode != 0:
-            raise prefix.Failure(f"keymedic {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-    def json(self, *arguments):
-        return json.loads(self.keymedic(*arguments, "--output", "json"))
+class Controller(lab.Lab):
+    """A native controller, and what it knows."""
 
     def machines(self):
         """Who has told its state: machines by name."""
@@ -77,12 +39,6 @@ class Controller:
             if finding["severity"] in ("SEVERITY_CRITICAL", "SEVERITY_WARNING"):
                 codes.setdefault(finding["code"], set()).add(finding.get("subject", ""))
         return codes
-
-    def token(self):
-        return self.keymedic("tokens", "create", "--uses", "1").strip()
-
-    def close(self):
-        prefix.end(self._process)
 
 
 class Door:
@@ -147,7 +103,7 @@ class Windows:
         log = self.state.parent / "msi.log"
         done = self.prefix.run(
             ["msiexec", "/i", self.prefix.windows_path(msi), "/qn", f"KEYMEDIC_CONTROLLER={controller.address}",
-             f"KEYMEDIC_TOKEN={controller.token()}", "/l*v", self.prefix.windows_path(log)],
+             f"KEYMEDIC_TOKEN={controller.token().read_text().strip()}", "/l*v", self.prefix.windows_path(log)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if done.returncode != 0:
             raise prefix.Failure(f"msiexec ends with {done.returncode}:\n{log.read_text(errors='replace')}")
@@ -190,8 +146,8 @@ class World:
         build = pathlib.Path(options.windows)
         native = pathlib.Path(options.native)
         try:
-            self.controller = Controller(native, self.folder, look_every)
-            self._stack.callback(self.controller.close)
+            self.controller = self._stack.enter_context(Controller(native, self.folder))
+            self.controller.start_controller(f'collect_interval = "{look_every}"\n')
             self.lab = self._stack.enter_context(prefix.Lab(native / "keymedic", options.estate))
             self.door = Door(native, self.folder, self.lab.address, "kms-1")
             self._stack.callback(self.door.close)
@@ -212,9 +168,7 @@ class World:
             raise
 
     def logs(self):
-        texts = {"controller": self.controller.log.read_text(errors="replace")}
-        texts |= {name: windows.log() for name, windows in self.windows.items()}
-        return "\n".join(f"-- {name}\n{text}" for name, text in texts.items())
+        return "\n".join([self.controller.logs(), *(f"-- {name}\n{windows.log()}" for name, windows in self.windows.items())])
 
     def close(self):
         self._stack.close()

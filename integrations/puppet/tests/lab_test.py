@@ -8,11 +8,14 @@ import os
 import pathlib
 import re
 import socket
+import sys
 import tempfile
 import unittest
 
-from lab import Lab, eventually
 from places import BIN, MODULE, PUPPET, SOURCE, needed, run
+
+sys.path.insert(0, str(SOURCE / "tests"))
+from lab import Lab  # noqa: E402
 
 # A Ruby without gRPC, as Puppet's own is: the command keymedic takes its place.
 NO_GRPC = """
@@ -43,9 +46,11 @@ class LabTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        cls.lab = Lab(BIN, cls.folder)
-        cls.addClassCleanup(cls.lab.stop)
-        cls.lab.serve(SOURCE / "tests/estates/small.textproto", "*1", {"HOST_FIREWALL_CLOSED", "CLIENT_KEY_NOT_GVLK"})
+        cls.lab = cls.enterClassContext(Lab(BIN, cls.folder))
+        cls.lab.start_controller(profile="contoso")
+        cls.lab.serve(SOURCE / "tests/estates/small.textproto", "--socket", cls.folder / "lab.sock", "--machines", "*1",
+                      "--speed", "600")
+        cls.lab.eventually(lambda: {"HOST_FIREWALL_CLOSED", "CLIENT_KEY_NOT_GVLK"} <= cls.lab.codes(), "what is wrong is found")
         (cls.folder / "no_grpc.rb").write_text(NO_GRPC)
         cls.without_grpc = {**cls.lab.environment, "RUBYOPT": f"-r{cls.folder}/no_grpc.rb"}
 
@@ -60,7 +65,7 @@ class LabTest(unittest.TestCase):
                        code=code, env=environment or self.lab.environment)
 
     def policy(self):
-        return self.lab.keymedic("policy", "show")
+        return self.lab.json("policy", "show")
 
     def check_policy(self, days, environment):
         manifest = POLICY % {"days": days}
@@ -91,7 +96,7 @@ class LabTest(unittest.TestCase):
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{held.getsockname()[1]}"
-            self.lab.add_profile("away", address)
+            self.lab.add_profile("away", controller=address)
             manifest = f"""
 keymedic_policy {{ 'away': expect_kms => true }}
 keymedic_policy {{ 'contoso': clock_skew_minutes => 999 }}
@@ -122,7 +127,7 @@ file {{ '{other}': content => 'x' }}
         return json.loads(done.stdout)
 
     def remediations(self):
-        return [found["id"] for found in self.lab.keymedic("remediations", "list")["remediations"]]
+        return [found["id"] for found in self.lab.json("remediations", "list")["remediations"]]
 
     # By name the last of the tests: it heals the estate.
     def test_z_tasks_and_the_plan_repair_the_estate(self):
@@ -158,10 +163,10 @@ file {{ '{other}': content => 'x' }}
         self.assertEqual((end["state"], end["totals"]), ("succeeded", {"succeeded": 1}))
 
         # By the plan and gRPC: the rest; and again, when there is nothing left.
-        eventually(lambda: "HOST_FIREWALL_CLOSED" not in self.lab.codes(), self.lab.codes)
+        self.lab.eventually(lambda: "HOST_FIREWALL_CLOSED" not in self.lab.codes(), "the host is seen healed")
         end = self.plan(selector="machine=pc-001", canary=1, wait=90)
         self.assertEqual((end["state"], end["machines"][0]["state"]), ("succeeded", "succeeded"))
-        eventually(lambda: "CLIENT_KEY_NOT_GVLK" not in self.lab.codes(), self.lab.codes)
+        self.lab.eventually(lambda: "CLIENT_KEY_NOT_GVLK" not in self.lab.codes(), "the client is seen healed")
         before = self.remediations()
         self.assertEqual(len(before), 2)
         again = self.plan(selector="finding=CLIENT_KEY_NOT_GVLK")
@@ -186,20 +191,20 @@ file {{ '{other}': content => 'x' }}
 
         self.assertIsNone(fact())
         state = var_lib / "keymedic-agent"
-        agent = [self.lab.bin / "keymedic-agent", "--state-dir", state, "--plugin-dir", BIN.parent / "lib/keymedic/plugins",
+        agent = ["keymedic-agent", "--state-dir", state, "--plugin-dir", BIN.parent / "lib/keymedic/plugins",
                  "--system", f"lab:unix:{self.folder}/lab.sock#pc-002", "--name", "pc-002"]
-        self.lab.run(*agent, "enroll", "--controller", self.lab.address, "--token-file", self.lab.token(1))
+        self.lab.run(*agent, "enroll", "--controller", self.lab.address, "--token-file", self.lab.token())
         self.assertIsNone(fact())
-        self.lab.start("pc-002.log", *agent, "run")
+        self.lab.start(*agent, "run", until="AGENT_LOOKED")
 
         def told():
             file = state / "status.json"
             return file.exists() and json.loads(file.read_text())["findings"]
-        eventually(told, lambda: self.lab.log("pc-002.log"))
+        self.lab.eventually(told, "the agent is told its findings")
         told = fact()
         self.assertEqual(told["machine_id"], (state / "machine_id").read_text().strip())
         self.assertEqual(told["roles"], ["kms_client"])
-        seen = self.lab.keymedic("machines", "show", "pc-002")
+        seen = self.lab.json("machines", "show", "pc-002")
         self.assertEqual(f"LICENSE_STATUS_{told['license']['state'].upper()}", seen["license_status"])
         self.assertEqual(told["license"]["product"], seen["product"])
         self.assertIn(("CLIENT_HOST_UNREACHABLE", "critical"),
