@@ -44,8 +44,6 @@ absl::Status Run(const Arguments& args) {
   sigaddset(&ending, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
-  KM_ASSIGN_OR_RETURN(ServerOptions options, LoadConfig(data_dir));
-  if (!listen.empty()) options.listen = listen;
   (void)RaiseFileLimit(kConnections);  // as far as it goes: most estates need less
   KM_ASSIGN_OR_RETURN(ServerOptions options, LoadConfig(args.place));
   if (!args.listen.empty()) options.listen = args.listen;
