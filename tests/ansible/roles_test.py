@@ -8,6 +8,7 @@ stand-in of systemctl that writes down what it is told."""
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
 PLAY = """\
 - hosts: localhost
   connection: local
+  gather_subset: ["!all"]  # the roles need no more
   pre_tasks:
     - set_fact: {service_mgr: "{{ manager | default('none') }}", cacheable: true}
   roles:
@@ -36,6 +38,16 @@ CONTROLLER = PLAY + """\
       vars:
         keymedic_controller_package: /packages/keymedic-controller.deb
         keymedic_controller_settings: {listen: "0.0.0.0:7443"}
+"""
+# Its own, and nothing else of this machine's is mounted there: the folder is cleared up by deleting what is in it.
+DEVICES = """\
+mount -t proc proc root/proc
+mount -t tmpfs none root/dev
+mkdir -m 1777 root/dev/shm
+ln -s /proc/self/fd root/dev/fd
+for device in 'null c 1 3' 'zero c 1 5' 'full c 1 7' 'random c 1 8' 'urandom c 1 9' 'tty c 5 0'; do
+  mknod -m 666 root/dev/$device
+done
 """
 # What systemctl would do: the service of the agent joins as soon as it is started with a token.
 SYSTEMCTL = """#!/bin/sh
@@ -59,15 +71,17 @@ class RolesTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.root = self.folder / "root"
-        for name in ("layer/upper", "layer/work", "root"):
-            (self.folder / name).mkdir(parents=True)
+        for name in ("layer", "root"):
+            (self.folder / name).mkdir()
+        # Lazy: nothing stays mounted, whoever still runs in there.
+        self.addCleanup(self.script, "umount --recursive --lazy root\numount --lazy layer", check=False)
         self.script("mount -t tmpfs none layer && mkdir layer/upper layer/work\n"
                     "mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work root", check=False)
         if not os.path.ismount(self.root):
             self.skipTest("no overlay can be mounted here")
-        self.addCleanup(self.script, "umount -R root; umount layer")
-        self.script(f"mount -t proc proc root/proc && mount --rbind /dev root/dev && mount --make-rslave root/dev\n"
-                    f"mkdir root/packages root/collections && mount --bind '{OPTIONS.collections}' root/collections")
+        self.script(DEVICES)
+        (self.root / "packages").mkdir()
+        shutil.copytree(OPTIONS.collections, self.root / "collections")
         self.package("keymedic-agent", "agent.toml")
         self.package("keymedic-controller", "controller.toml")
 
