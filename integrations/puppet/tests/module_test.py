@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import unittest
 
-from places import MODULE, PUPPET, SOURCE, TARBALL, needed, run
+from places import MODULE, PUPPET, SOURCE, TARBALL, needed, one_fact, run
 
 
 def manifests():
@@ -76,7 +76,8 @@ class ModuleTest(unittest.TestCase):
 
         target = self.folder / "modules"
         run("puppet", "module", "install", TARBALL, "--ignore-dependencies", "--target-dir", target, *self.own)
-        run("puppet", "apply", "--noop", "--modulepath", target, "-e", "include keymedic::agent, keymedic::controller", *self.own)
+        run("puppet", "apply", "--noop", "--confdir", self.folder, *one_fact(self.folder / "facts"), "--modulepath", target,
+            "-e", "include keymedic::agent, keymedic::controller")
 
 
 # A stand-in for the agent's package: a file that administrators change, and a service that writes that it
@@ -112,9 +113,10 @@ exec chroot "$1/root" /bin/bash -e /mnt/script
 
 SCRIPT = """
 export LC_ALL=C.UTF-8
+cp -r /mnt/var /tmp/var
 apply() {
   code=0
-  puppet apply --confdir /tmp/conf --vardir /tmp/var --modulepath /mnt/modules --detailed-exitcodes "$@" /mnt/site.pp >/tmp/out 2>&1 || code=$?
+  puppet apply --confdir /tmp/conf @FACTS@ --modulepath /mnt/modules --detailed-exitcodes "$@" /mnt/site.pp >/tmp/out 2>&1 || code=$?
   echo "$code"
 }
 apply --noop
@@ -125,7 +127,7 @@ apply
 cat /var/lib/keymedic-agent.log
 stat -c '%U %a' /etc/keymedic/agent.toml
 grep -c secret /etc/keymedic/agent.toml
-cp -r /tmp/var /mnt/var
+cp -r /tmp/var /mnt/seen
 echo '# changed by hand' >>/etc/keymedic/agent.toml
 apply
 cat /var/lib/keymedic-agent.log
@@ -168,13 +170,15 @@ class AppliedTest(unittest.TestCase):
             run("dpkg-deb", "--build", package, folder / "keymedic-agent.deb")
             shutil.copytree(MODULE, folder / "modules/keymedic")
             (folder / "site.pp").write_text(SITE)
-            (folder / "script").write_text(SCRIPT)
+            known = one_fact(folder / "var")
+            known[known.index(folder / "var")] = "/tmp/var"
+            (folder / "script").write_text(SCRIPT.replace("@FACTS@", " ".join(known)))
             done = run("unshare", "--mount", "--pid", "--fork", "sh", "-c", IN_A_COPY, "sh", "/mnt", folder, code=None)
             log = (folder / "first.log").read_text() if (folder / "first.log").exists() else ""
             self.assertEqual(done.stdout.split("\n"),
                              ["0", "2", "0", "start", "root 600", "1", "2", "start", "stop", "start", ""], log + done.stderr)
             self.assertNotIn("km1.secret", log)
-            for path in (folder / "var").rglob("*"):  # reports, the cached catalog
+            for path in (folder / "seen").rglob("*"):  # reports, the cached catalog
                 if path.is_file() and "bucket" not in str(path):
                     self.assertNotIn(b"km1.secret", path.read_bytes(), path)
 

@@ -22,6 +22,14 @@ def run(*command, stdin="", code=0, **options):
     return done
 
 
+def one_fact(vardir):
+    """Options of a Puppet that knows one fact: to find them all takes longer than the rest."""
+    facts = pathlib.Path(vardir) / "yaml/facts/machine.yaml"
+    facts.parent.mkdir(parents=True)
+    facts.write_text("--- !ruby/object:Puppet::Node::Facts\nname: machine\nvalues: {os: {family: Debian}}\n")
+    return ["--vardir", vardir, "--certname", "machine", "--facts_terminus", "yaml"]
+
+
 def needed(*programs):
     for program in programs:
         if subprocess.run(["which", program], stdout=subprocess.DEVNULL, check=False).returncode != 0:
