@@ -36,7 +36,7 @@ import lab  # noqa: E402
 import pages  # noqa: E402
 
 MARKS = {"run", "packages", "words"}
-NOT_SHELL = {"", "text", "toml", "json", "python", "ruby", "cpp", "c", "cmake", "ini", "powershell", "bat"}
+NOT_SHELL = {"", "text", "toml", "json", "yaml", "puppet", "python", "ruby", "cpp", "c", "cmake", "ini", "powershell", "bat"}
 PROGRAMS = {"keymedic", "keymedic-agent", "keymedic-controller"}
 BEFORE_A_COMMAND = {"sudo", "until", "while", "if", "then", "do", "else", "exec", "!", "{", "time"}
 WITH_ESTATE, WITH_SDK = "<!-- with an estate -->", "<!-- with the sdk -->"
