@@ -24,7 +24,7 @@ def run(*command, stdin="", code=0, **options):
 
 def one_fact(vardir):
     """Options of a Puppet that knows one fact: to find them all takes longer than the rest."""
-    facts = pathlib.Path(vardir) / "yaml/facts/machine.yaml"
+    facts = pathlib.Path(vardir) / "client_yaml/facts/machine.yaml"
     facts.parent.mkdir(parents=True)
     facts.write_text("--- !ruby/object:Puppet::Node::Facts\nname: machine\nvalues: {os: {family: Debian}}\n")
     return ["--vardir", vardir, "--certname", "machine", "--facts_terminus", "yaml"]
