@@ -10,6 +10,7 @@ Commands enter it through its namespaces, so it needs no Python, no ssh, and the
 """
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -47,6 +48,11 @@ class BareRoot:
 
     def __init__(self, cache, base, packages):
         self._base = base
+        with open(cache / "lock", "w", encoding="utf-8") as lock:  # two tests at once make one
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._make(cache, base, packages)
+
+    def _make(self, cache, base, packages):
         tarball = cache / "bookworm.tar"
         if tarball.exists():
             base.mkdir()
