@@ -5,10 +5,11 @@
 #
 #   km_library(name SOURCES ... [DEPS ...] [GRPC])   static library km_<name>
 #   km_program(name SOURCES ... [DEPS ...] [GRPC] [UNITY])   program <name> in build/<preset>/bin
-#   km_test(name SOURCES ... [DEPS ...] [GRPC] [LABELS ...])  GoogleTest program, registered with ctest
+#   km_test(name SOURCES ... [DEPS ...] [GRPC] [SLOW] [LABELS ...])  GoogleTest program, registered with ctest
 #
 # UNITY: its files are compiled some at a time, as each spends most of its time on the same large headers.
 # GRPC: the target includes gRPC headers; it then shares one precompiled header with the others.
+# SLOW: it takes up to minutes, here or under sanitizers, and begins before the others.
 # LABELS: `sanitize`, its subject handles memory by hand or input from outside, and `threads`, it has
 # threads of its own; the targets sanitize_tests and threads_tests build these and no others.
 
@@ -112,7 +113,7 @@ if(KEYMEDIC_SANITIZE MATCHES thread)
 endif()
 
 function(_km_setup target)
-  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;GTEST;UNITY" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;GTEST;SLOW;UNITY" "" "SOURCES;DEPS;LABELS")
   target_link_libraries(${target} PUBLIC km_options ${A_DEPS})
   if(A_GTEST)
     target_compile_options(${target} PRIVATE ${test_options})
@@ -145,7 +146,7 @@ function(km_program name)
 endfunction()
 
 function(km_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;SLOW" "" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${A_SOURCES} ${program_parts})
   _km_setup(${name} GTEST ${ARGN})
   target_link_libraries(${name} PRIVATE GTest::gmock_main)
@@ -153,6 +154,9 @@ function(km_test name)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS}" ENVIRONMENT
     "KEYMEDIC_SOURCE_DIR=${PROJECT_SOURCE_DIR};KEYMEDIC_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${sanitizer_environment};WINEPREFIX=${CMAKE_BINARY_DIR}/wine")
+  if(A_SLOW)
+    set_tests_properties(${name} PROPERTIES COST 100)
+  endif()
   if(WIN32)
     set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED wine)
   endif()
