@@ -2,6 +2,7 @@
 #include "base/systemd.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ absl::string_view Environment(const char* name) {
 }
 
 // Whether it arrives is nothing that a service could do anything about.
-void Send(const std::string& socket_name, const std::string& text) {
+void Send(const std::string& socket_name, absl::Duration patience, const std::string& text) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (socket_name.empty() || socket_name.size() >= sizeof(address.sun_path)) return;
@@ -38,6 +39,9 @@ void Send(const std::string& socket_name, const std::string& text) {
   const auto size = offsetof(sockaddr_un, sun_path) + socket_name.size();
   const int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return;
+  // A listener that does not listen must not hold up what it is told of.
+  const timeval limit = absl::ToTimeval(patience);
+  setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   (void)sendto(descriptor, text.data(), text.size(), MSG_NOSIGNAL,
                reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size));
   close(descriptor);
@@ -62,6 +66,7 @@ class SystemdNotifier::Core : public std::enable_shared_from_this<Core> {
  public:
   explicit Core(const Options& options)
       : socket_(options.socket),
+        patience_(options.patience),
         beat_(options.watchdog == absl::InfiniteDuration() ? kBeatWithoutWatchdog
                                                            : options.watchdog / 2) {}
 
@@ -76,7 +81,7 @@ class SystemdNotifier::Core : public std::enable_shared_from_this<Core> {
 
   void Stop() {
     std::lock_guard lock(mutex_);
-    if (!std::exchange(stopped_, true)) Send(socket_, "STOPPING=1\nSTATUS=stops");
+    if (!std::exchange(stopped_, true)) Send(socket_, patience_, "STOPPING=1\nSTATUS=stops");
     watched_.reset();
   }
 
@@ -84,7 +89,7 @@ class SystemdNotifier::Core : public std::enable_shared_from_this<Core> {
   // The mutex is held, here and where a generation is compared.
   void Tell(absl::string_view first) {
     const std::string status = absl::StrReplaceAll(watched_->status(), {{"\n", " "}});
-    Send(socket_, absl::StrCat(first, "WATCHDOG=1\nSTATUS=", status));
+    Send(socket_, patience_, absl::StrCat(first, "WATCHDOG=1\nSTATUS=", status));
     watched_->executor.PostAfter(beat_, [weak = weak_from_this(), generation = generation_] {
       if (auto self = weak.lock()) self->Ask(generation);
     });
@@ -103,6 +108,7 @@ class SystemdNotifier::Core : public std::enable_shared_from_this<Core> {
   }
 
   const std::string socket_;
+  const absl::Duration patience_;
   const absl::Duration beat_;
   std::mutex mutex_;
   std::optional<Watched> watched_;  // guarded by mutex_

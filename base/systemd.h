@@ -34,6 +34,7 @@ class SystemdNotifier {
   struct Options {
     std::string socket;                                  // NOTIFY_SOCKET; empty: nobody listens
     absl::Duration watchdog = absl::InfiniteDuration();  // within which a sign of life must come
+    absl::Duration patience = absl::Seconds(1);          // with a listener that is too busy
     static Options FromEnvironment();
   };
 

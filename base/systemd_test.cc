@@ -116,6 +116,17 @@ TEST_F(SystemdTest, AfterTheStopNothingIsAskedOrSaid) {
   EXPECT_EQ(machines_, 1);
 }
 
+TEST_F(SystemdTest, AListenerThatDoesNotListenHoldsNothingUp) {
+  SystemdNotifier notifier({name_, absl::Seconds(20), absl::Milliseconds(1)});
+  notifier.Watch(watched_);
+  const std::string queue = *ReadFile("/proc/sys/net/unix/max_dgram_qlen");
+  const int more_than_it_holds = std::stoi(queue) + 10;
+  for (int i = 0; i < more_than_it_holds; ++i) executor_.Advance(absl::Seconds(10));
+  EXPECT_LT(listener_.Heard().size(), static_cast<size_t>(more_than_it_holds));
+  executor_.Advance(absl::Seconds(10));
+  EXPECT_EQ(listener_.Heard().size(), 1u) << "as soon as it listens again";
+}
+
 TEST_F(SystemdTest, WhereNobodyListensNothingHappens) {
   watched_.status = [this] { return absl::StrCat(++machines_); };
   SystemdNotifier nobody({});
