@@ -187,6 +187,7 @@ bool Core::Reload() {
   identity_ = *std::move(stored);
   if (changed) {
     next_failed_ = false;
+    new_key_.clear();  // what was asked for the old one is not waited for any more
     log::Info("AGENT_IDENTITY_CHANGED", "this machine was enrolled anew, with {}",
               identity_.controller());
   }
@@ -230,10 +231,7 @@ void Core::Recovered(absl::StatusOr<v1::RecoverCertificateResponse> response) {
     if (stop_begun_) closed_for_good_.Notify();
     return;
   }
-  if (Reload()) {
-    new_key_.clear();
-    return Connect();
-  }
+  if (Reload()) return Connect();
   absl::Status status = response.status();
   if (status.ok()) status = StoreNext(response->certificate_pem(), response->ca_pem());
   if (status.ok()) {
@@ -336,10 +334,7 @@ void Core::RenewIfDue() {
 void Core::Renewed(absl::StatusOr<v1::RenewCertificateResponse> response) {
   if (stopped_ || new_key_.empty()) return;
   // A renewal of the old identity must not take the place of a new one.
-  if (Reload()) {
-    new_key_.clear();
-    return ReconnectNow();
-  }
+  if (Reload()) return ReconnectNow();
   absl::Status status = response.status();
   if (status.ok()) status = StoreNext(response->certificate_pem(), response->ca_pem());
   if (!status.ok()) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/rollout.h"
 
+#include <algorithm>
 #include <iostream>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
@@ -16,9 +18,11 @@ namespace keymedic::bench {
 namespace {
 
 constexpr char kFinding[] = "CLIENT_CACHING_OFF";
-// Of all clients, which are `$0`.
+// Of all clients, which are `$0`, with the prefix `$1`.
 constexpr char kFaults[] =
-    "faults { fault: 'client_caching_off' machines: 'pc-*' count: $0 since_days: 10 }\n";
+    "faults { fault: 'client_caching_off' machines: '$1-*' count: $0 since_days: 10 }\n";
+// Each agent has four files open, and a process not always more than 20,000.
+constexpr size_t kAgentsOfLab = 2500;
 // A machine answers its CHECK; then it answers its APPLY, and sends what it looks like afterwards.
 // Acknowledgements of results, which the floor has not, are not counted.
 constexpr double kExchangesOfPlan = 1, kExchangesOfRun = 2;
@@ -34,13 +38,40 @@ absl::StatusOr<double> FloorOfOneExchange(const std::string& build, size_t agent
   return static_cast<double>(agents) / rate;
 }
 
-absl::Status WaitForFleet(const cli::Session& session, size_t agents) {
+using Labs = std::vector<std::unique_ptr<cli::Child>>;
+
+// An estate of its own for each, with so many agents in all.
+absl::StatusOr<Labs> LaunchLabs(const Stage& stage, size_t agents) {
+  const std::string token_file = stage.directory + "/token";
+  KM_ASSIGN_OR_RETURN(const std::string token, stage.Token(agents));
+  KM_RETURN_IF_ERROR(WriteFileAtomically(token_file, token));
+  Labs labs;
+  for (size_t begun = 0; begun < agents; begun += kAgentsOfLab) {
+    const size_t count = std::min(kAgentsOfLab, agents - begun);
+    const std::string prefix = absl::StrCat("pc", labs.size());
+    const std::string estate = absl::StrCat(stage.directory, "/", prefix, ".textproto");
+    KM_RETURN_IF_ERROR(WriteFileAtomically(
+        estate,
+        absl::StrCat(OfficeEstate(count, prefix), absl::Substitute(kFaults, count, prefix))));
+    labs.push_back(
+        stage.Launch({stage.bin() + "keymedic", "lab", "serve", estate, "--controller",
+                      stage.controller_address, "--token-file", token_file, "--state-dir",
+                      stage.directory + "/agents", "--machines", prefix + "-*"}));
+  }
+  return labs;
+}
+
+absl::Status WaitForFleet(const cli::Session& session, const Labs& labs, size_t agents) {
   const absl::Time deadline = absl::Now() + kFleetPatience;
   uint32_t reported = 0;
   while (reported < agents) {
     if (absl::Now() > deadline)
       return absl::DeadlineExceededError(
           absl::StrCat(reported, " of ", agents, " agents have reported in time"));
+    for (const auto& lab : labs) {
+      if (const std::string ended = lab->Ended(); !ended.empty())
+        return absl::InternalError(absl::StrCat("a lab has ended: ", ended));
+    }
     absl::SleepFor(absl::Seconds(1));
     KM_ASSIGN_OR_RETURN(const v1::Summary summary,
                         cli::Call(session, session.fleet, &v1::FleetService::Stub::GetSummary,
@@ -91,17 +122,9 @@ absl::Status BenchRollout(const std::string& build, size_t agents) {
   KM_ASSIGN_OR_RETURN(const double floor, FloorOfOneExchange(build, agents));
   Stage stage(build);
   KM_RETURN_IF_ERROR(stage.Start(0));
-  KM_ASSIGN_OR_RETURN(const std::string token, stage.Token(agents));
-  KM_RETURN_IF_ERROR(WriteFileAtomically(stage.directory + "/token", token));
-  KM_RETURN_IF_ERROR(
-      WriteFileAtomically(stage.directory + "/estate.textproto",
-                          absl::StrCat(OfficeEstate(agents), absl::Substitute(kFaults, agents))));
-  const auto lab = stage.Launch(
-      {stage.bin() + "keymedic", "lab", "serve", stage.directory + "/estate.textproto",
-       "--controller", stage.controller_address, "--token-file", stage.directory + "/token",
-       "--state-dir", stage.directory + "/agents", "--machines", "pc-*"});
+  KM_ASSIGN_OR_RETURN(const Labs labs, LaunchLabs(stage, agents));
   KM_ASSIGN_OR_RETURN(const auto session, stage.Admin());
-  if (const absl::Status ready = WaitForFleet(*session, agents); !ready.ok()) {
+  if (const absl::Status ready = WaitForFleet(*session, labs, agents); !ready.ok()) {
     std::cerr << stage.Log();
     return ready;
   }

@@ -5,11 +5,12 @@
 #
 #   km_library(name SOURCES ... [DEPS ...] [GRPC])   static library km_<name>
 #   km_program(name SOURCES ... [DEPS ...] [GRPC] [UNITY])   program <name> in build/<preset>/bin
-#   km_test(name SOURCES ... [DEPS ...] [GRPC] [LABELS ...])  GoogleTest program, registered with ctest
+#   km_test(name SOURCES ... [DEPS ...] [GRPC] [SLOW] [LABELS ...])  GoogleTest program, registered with ctest
 #   km_python_test(name script [ARGS ...] LABELS ... [TIMEOUT seconds])   script run by Debian's Python, registered so
 #
 # UNITY: its files are compiled some at a time, as each spends most of its time on the same large headers.
 # GRPC: the target includes gRPC headers; it then shares one precompiled header with the others.
+# SLOW: it takes up to minutes, here or under sanitizers, and begins before the others.
 # LABELS: `sanitize`, its subject handles memory by hand or input from outside, and `threads`, it has
 # threads of its own; the targets sanitize_tests and threads_tests build these and no others.
 
@@ -70,17 +71,23 @@ target_compile_options(km_options INTERFACE -Wall -Wextra -Wno-unused-parameter 
 target_compile_definitions(km_options INTERFACE BOOST_DLL_USE_STD_FS KEYMEDIC_VERSION="${PROJECT_VERSION}")
 target_link_libraries(km_options INTERFACE Threads::Threads)
 
-# What nearly every file includes is compiled once: without it each takes two seconds more, a test
-# with gMock four, what includes gRPC seven. A file still includes what it uses; a build with
-# -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON shows whether it does.
-set(common_headers <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/str_join.h> <absl/strings/str_split.h>
+# What nearly every file includes is compiled once: without it each takes two seconds more, one that
+# knows our messages four, a test with gMock four, what includes gRPC seven. A file still includes what
+# it uses; a build with -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON shows whether it does.
+set(common_headers <absl/container/btree_map.h> <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/str_join.h> <absl/strings/str_split.h>
     <absl/time/time.h> <algorithm> <functional> <map> <memory> <optional> <set> <string> <vector>)
+file(GLOB messages RELATIVE ${PROJECT_SOURCE_DIR}/proto CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/proto/keymedic/v1/*.proto)
+list(TRANSFORM messages REPLACE "(.*)\\.proto$" "<\\1.pb.h>")
+set(services ${messages})
+list(FILTER services INCLUDE REGEX "_service\\.pb\\.h>$")
+list(FILTER messages EXCLUDE REGEX "_service\\.pb\\.h>$")
+list(TRANSFORM services REPLACE "\\.pb\\.h>$" ".grpc.pb.h>")
 function(km_precompiled name)
   cmake_parse_arguments(PARSE_ARGV 1 A "" "" "HEADERS;DEPS;OPTIONS")
   add_library(km_${name}_pch STATIC ${PROJECT_SOURCE_DIR}/cmake/precompiled.cc)
-  target_link_libraries(km_${name}_pch PUBLIC km_options absl::statusor absl::strings absl::time ${A_DEPS})
+  target_link_libraries(km_${name}_pch PUBLIC km_options km_proto absl::statusor absl::strings absl::time ${A_DEPS})
   target_compile_options(km_${name}_pch PRIVATE ${A_OPTIONS})
-  target_precompile_headers(km_${name}_pch PRIVATE ${A_HEADERS} ${common_headers})
+  target_precompile_headers(km_${name}_pch PRIVATE ${A_HEADERS} ${common_headers} ${messages})
 endfunction()
 # What tests do themselves need not be fast: a third of their time to compile goes.
 set(test_options)
@@ -88,11 +95,11 @@ if(NOT KEYMEDIC_SANITIZE)
   set(test_options -Og)
 endif()
 set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
-set(grpc_libraries PkgConfig::GRPCPP protobuf::libprotobuf)
+set(grpc_libraries km_proto_grpc PkgConfig::GRPCPP)
 km_precompiled(plain)
 km_precompiled(test HEADERS ${test_headers} DEPS GTest::gmock OPTIONS ${test_options})
-km_precompiled(grpc HEADERS <grpcpp/grpcpp.h> DEPS ${grpc_libraries})
-km_precompiled(test_grpc HEADERS ${test_headers} <grpcpp/grpcpp.h> DEPS GTest::gmock ${grpc_libraries} OPTIONS ${test_options})
+km_precompiled(grpc HEADERS <grpcpp/grpcpp.h> ${services} DEPS ${grpc_libraries})
+km_precompiled(test_grpc HEADERS ${test_headers} <grpcpp/grpcpp.h> ${services} DEPS GTest::gmock ${grpc_libraries} OPTIONS ${test_options})
 
 add_custom_target(sanitize_tests)
 add_custom_target(threads_tests)
@@ -112,7 +119,7 @@ if(KEYMEDIC_SANITIZE MATCHES thread)
 endif()
 
 function(_km_setup target)
-  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;GTEST;UNITY" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;GTEST;SLOW;UNITY" "" "SOURCES;DEPS;LABELS")
   target_link_libraries(${target} PUBLIC km_options ${A_DEPS})
   if(A_GTEST)
     target_compile_options(${target} PRIVATE ${test_options})
@@ -145,7 +152,7 @@ function(km_program name)
 endfunction()
 
 function(km_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "GRPC;SLOW" "" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${A_SOURCES} ${program_parts})
   _km_setup(${name} GTEST ${ARGN})
   target_link_libraries(${name} PRIVATE GTest::gmock_main)
@@ -153,6 +160,9 @@ function(km_test name)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS}" ENVIRONMENT
     "${test_environment};WINEPREFIX=${CMAKE_BINARY_DIR}/wine")
+  if(A_SLOW)
+    set_tests_properties(${name} PROPERTIES COST 100)
+  endif()
   if(WIN32)
     set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED wine)
   endif()

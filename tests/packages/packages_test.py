@@ -29,7 +29,6 @@ ADMIN = {f"KEYMEDIC_{name}": f"/var/lib/keymedic/{file}"
 ADMIN["KEYMEDIC_CONTROLLER"] = "localhost:7443"
 NAMES = ["keymedic-agent", "keymedic-controller", "keymedic", "keymedic-plugin-sdk"]
 AGENT, CONTROLLER = "keymedic-agent.service", "keymedic-controller.service"
-# The user and the name of /etc/keymedic belong to no version.
 STATE = {"keymedic-agent": "/var/lib/keymedic-agent", "keymedic-controller": "/var/lib/keymedic"}
 
 
