@@ -74,8 +74,10 @@ target_link_libraries(km_options INTERFACE Threads::Threads)
 # What nearly every file includes is compiled once: without it each takes two seconds more, one that
 # knows our messages four, a test with gMock four, what includes gRPC seven. A file still includes what
 # it uses; a build with -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON shows whether it does.
-set(common_headers <absl/container/btree_map.h> <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/str_join.h> <absl/strings/str_split.h>
-    <absl/time/time.h> <algorithm> <functional> <map> <memory> <optional> <set> <string> <vector>)
+set(common_headers
+    <absl/container/btree_map.h> <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <absl/strings/str_join.h> <absl/strings/str_split.h> <absl/time/time.h> <algorithm> <functional> <map> <memory>
+    <optional> <set> <string> <vector>)
 file(GLOB messages RELATIVE ${PROJECT_SOURCE_DIR}/proto CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/proto/keymedic/v1/*.proto)
 list(TRANSFORM messages REPLACE "(.*)\\.proto$" "<\\1.pb.h>")
 set(services ${messages})
