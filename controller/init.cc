@@ -63,8 +63,10 @@ void SayWhatIsNext(const ServerOptions& options, const ConfigPlace& place, const
                                         " --ca ", dir, "/ca.crt --cert ", dir, "/admin.crt --key ",
                                         dir, "/admin.key && keymedic tokens create");
   if (one_line) {
-    std::printf("KeyMedic's estate is set up as %s in %s. Next, as root: %s\n", name.c_str(),
-                dir.c_str(), next.c_str());
+    std::printf(
+        "KeyMedic's estate is set up as %s in %s. Next, as root and with the package keymedic: "
+        "%s\n",
+        name.c_str(), dir.c_str(), next.c_str());
     return;
   }
   std::printf(

@@ -21,7 +21,7 @@ endforeach()
 install(TARGETS km_proto LIBRARY DESTINATION lib/keymedic-plugin-sdk COMPONENT sdk)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/keymedic/v1 DESTINATION share/keymedic-plugin-sdk/proto/keymedic COMPONENT sdk)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/google/rpc DESTINATION share/keymedic-plugin-sdk/proto/google COMPONENT sdk)
-install(FILES ${sdk}/README.md DESTINATION share/doc/keymedic-plugin-sdk COMPONENT sdk)
+install(FILES ${sdk}/README.md ${PROJECT_SOURCE_DIR}/docs/plugin-guide.md DESTINATION share/doc/keymedic-plugin-sdk COMPONENT sdk)
 install(DIRECTORY ${sdk}/examples DESTINATION share/doc/keymedic-plugin-sdk COMPONENT sdk)
 
 set(cmake_dir lib/cmake/KeyMedicPluginSdk)

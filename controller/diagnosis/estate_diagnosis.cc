@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/hash.h"
 #include "base/times.h"
 #include "kms/license_status.h"
 
@@ -54,6 +55,12 @@ void KeepFirstSeen(const std::vector<v1::Finding>& before, absl::Time otherwise,
     *finding.mutable_first_seen_at() =
         same != before.end() ? same->first_seen_at() : ToTimestamp(otherwise);
   }
+}
+
+bool SameFindings(const std::vector<v1::Finding>& a, const std::vector<v1::Finding>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+    return SerializeDeterministic(one) == SerializeDeterministic(other);
+  });
 }
 
 }  // namespace
@@ -154,7 +161,6 @@ std::vector<v1::Finding> EstateDiagnosis::FindingsOf(const std::string& machine_
   const absl::Time now = clock_.Now();
   if (stale_.contains(&*it) || now - it->second.diagnosed_at >= kLookAgainAfter) {
     Diagnose(*it, now);
-    view_ = nullptr;
   }
   std::vector<v1::Finding> findings = it->second.findings;
   findings.insert(findings.end(), it->second.agent_findings.begin(),
@@ -200,6 +206,8 @@ void EstateDiagnosis::Diagnose(Entries::value_type& of, absl::Time now) {
   // What is found in a state that was loaded has been so since that state was collected.
   const absl::Time loaded = std::exchange(entry.first_seen, absl::InfinitePast());
   KeepFirstSeen(entry.findings, loaded != absl::InfinitePast() ? loaded : now, findings);
+  // Each heartbeat asks for what is found; only news makes the view of the estate anew.
+  if (!SameFindings(entry.findings, findings)) view_ = nullptr;
   entry.findings = std::move(findings);
   entry.diagnosed_at = now;
   stale_.erase(&of);

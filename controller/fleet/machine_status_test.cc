@@ -85,6 +85,22 @@ TEST_F(FleetTest, WhatAnotherMachineChangedComesWithTheNextHeartbeat) {
   EXPECT_THAT(Told(*two.link), IsEmpty()) << "an agent that did not ask for it is told nothing";
 }
 
+// With thousands of machines there is always one that looks again.
+TEST_F(FleetTest, ALookThatFindsNothingNewKeepsTheViewOfTheEstate) {
+  Agent agent = Connect("m1", WantsStatus());
+  Update(agent, 1, {EnterpriseOs(), RetailLicensing()});
+  Settle();
+  fleet_->View();  // looks at all
+  clock_.seconds += 599;
+  const auto view = fleet_->View();
+  clock_.seconds += 2;
+  Beat(*agent.session);  // older than what may be told
+  EXPECT_EQ(fleet_->View(), view);
+  Update(agent, 2, {ClientWithCmid()});
+  Settle();
+  EXPECT_NE(fleet_->View(), view);
+}
+
 TEST_F(FleetTest, ANewConnectionIsToldAgainAlsoAfterARestart) {
   Agent agent = Connect("m1", WantsStatus());
   Update(agent, 1, {EnterpriseOs(), RetailLicensing()});

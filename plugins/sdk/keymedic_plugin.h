@@ -29,6 +29,13 @@ extern "C" {
 
 #define KEYMEDIC_PLUGIN_ABI 1u
 
+/* What a plugin puts before each of its three symbols, so that they are seen from outside. */
+#ifdef _WIN32
+#define KEYMEDIC_PLUGIN_EXPORT __declspec(dllexport)
+#else
+#define KEYMEDIC_PLUGIN_EXPORT __attribute__((visibility("default")))
+#endif
+
 typedef void (*keymedic_write)(void* sink, const uint8_t* data, size_t size);
 
 typedef int32_t (*keymedic_call)(void* plugin, const uint8_t* request, size_t request_size,

@@ -22,7 +22,6 @@
 #ifndef KEYMEDIC_PLUGINS_SDK_PLUGIN_H_
 #define KEYMEDIC_PLUGINS_SDK_PLUGIN_H_
 
-#include <boost/config.hpp>
 #include <cstdint>
 #include <exception>
 #include <limits>
@@ -163,16 +162,16 @@ inline void Destroy(void* plugin) noexcept { delete static_cast<Plugin*>(plugin)
   }
 #else
 #define KEYMEDIC_PLUGIN(PluginClass, name)                                                      \
-  extern "C" BOOST_SYMBOL_EXPORT uint32_t keymedic_plugin_abi(void) {                           \
+  extern "C" KEYMEDIC_PLUGIN_EXPORT uint32_t keymedic_plugin_abi(void) {                        \
     return KEYMEDIC_PLUGIN_ABI;                                                                 \
   }                                                                                             \
-  extern "C" BOOST_SYMBOL_EXPORT int32_t keymedic_plugin_create(                                \
+  extern "C" KEYMEDIC_PLUGIN_EXPORT int32_t keymedic_plugin_create(                             \
       const uint8_t* config, size_t config_size, const keymedic_plugin_table** table,           \
       void** plugin, keymedic_write write_error, void* sink) {                                  \
     return ::keymedic::plugin_internal::Create<PluginClass>(config, config_size, table, plugin, \
                                                             write_error, sink);                 \
   }                                                                                             \
-  extern "C" BOOST_SYMBOL_EXPORT void keymedic_plugin_destroy(void* plugin) {                   \
+  extern "C" KEYMEDIC_PLUGIN_EXPORT void keymedic_plugin_destroy(void* plugin) {                \
     ::keymedic::plugin_internal::Destroy(plugin);                                               \
   }
 #endif

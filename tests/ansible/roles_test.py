@@ -9,13 +9,15 @@ import argparse
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
 import unittest
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import overlay  # noqa: E402
+
 PLAY = """\
 - hosts: localhost
   connection: local
@@ -39,16 +41,6 @@ CONTROLLER = PLAY + """\
         keymedic_controller_package: /packages/keymedic-controller.deb
         keymedic_controller_settings: {listen: "0.0.0.0:7443"}
 """
-# Its own, and nothing else of this machine's is mounted there: the folder is cleared up by deleting what is in it.
-DEVICES = """\
-mount -t proc proc root/proc
-mount -t tmpfs none root/dev
-mkdir -m 1777 root/dev/shm
-ln -s /proc/self/fd root/dev/fd
-for device in 'null c 1 3' 'zero c 1 5' 'full c 1 7' 'random c 1 8' 'urandom c 1 9' 'tty c 5 0'; do
-  mknod -m 666 root/dev/$device
-done
-"""
 # What systemctl would do: the service of the agent joins as soon as it is started with a token.
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>/systemctl.log
@@ -70,51 +62,38 @@ class RolesTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="keymedic-roles-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.root = self.folder / "root"
-        for name in ("layer", "root"):
-            (self.folder / name).mkdir()
-        # Lazy: nothing stays mounted, whoever still runs in there.
-        self.addCleanup(self.script, "umount --recursive --lazy root\numount --lazy layer", check=False)
-        self.script("mount -t tmpfs none layer && mkdir layer/upper layer/work\n"
-                    "mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work root", check=False)
-        if not os.path.ismount(self.root):
-            self.skipTest("no overlay can be mounted here")
-        self.script(DEVICES)
+        try:
+            self.system = overlay.Overlay(self.folder)
+        except overlay.Failure as why:
+            self.skipTest(str(why))
+        self.addCleanup(self.system.close)
+        self.root = self.system.root
         (self.root / "packages").mkdir()
         shutil.copytree(OPTIONS.collections, self.root / "collections")
         # The stand-ins need no other package, and apt is slow to read what all of Debian has.
-        self.script("rm -rf root/var/lib/apt/lists/* root/var/cache/apt/*.bin")
+        self.system.run("sh", "-c", "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin")
         self.package("keymedic-agent", "agent.toml")
         self.package("keymedic-controller", "controller.toml")
 
-    def script(self, text, check=True):
-        return subprocess.run(["/bin/sh", "-ec", text], cwd=self.folder, check=check, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
     def package(self, name, settings):
-        tree = self.folder / name
+        tree = self.root / "trees" / name
         (tree / "DEBIAN").mkdir(parents=True)
         (tree / "etc/keymedic").mkdir(parents=True)
         (tree / "etc/keymedic" / settings).write_text("# as the package has it\n")
         (tree / "DEBIAN/control").write_text(f"Package: {name}\nVersion: 0.1.0\nArchitecture: all\nMaintainer: KeyMedic "
                                              f"<none@keymedic.example>\nDescription: a stand-in\n")
         (tree / "DEBIAN/conffiles").write_text(f"/etc/keymedic/{settings}\n")
-        self.script(f"dpkg-deb --root-owner-group --build {name} root/packages/{name}.deb")
+        self.system.run("dpkg-deb", "--root-owner-group", "--build", f"/trees/{name}", f"/packages/{name}.deb")
 
     def play(self, *arguments):
-        done = subprocess.run(
-            ["/usr/sbin/chroot", self.root, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/home",
-             "LC_ALL=C.UTF-8", "ANSIBLE_COLLECTIONS_PATH=/collections", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1",
-             "ansible-playbook", "-i", "localhost,", "/play.yml", *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout)
-        return done.stdout
+        return self.system.run("ansible-playbook", "-i", "localhost,", "/play.yml", *arguments, HOME="/home",
+                               ANSIBLE_COLLECTIONS_PATH="/collections", ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1")
 
     def settings(self, name):
         return tomllib.loads((self.root / "etc/keymedic" / name).read_text())
 
     def installed(self):
-        return self.script("chroot root dpkg-query -W -f '${Package} ${db:Status-Status}\n' 'keymedic*'", check=False).stdout
+        return self.system.run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", "keymedic*", check=False)
 
     def systemctl(self):
         """Stands in for systemd; gives the file in which it writes down what it is told."""

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,21 @@ class BareRoot:
     def copy_to(self, folder):
         call("cp", "-a", "--reflink=auto", self._base, folder)
         return folder
+
+
+LATER = "99~test"  # a version
+
+
+def later(package, folder):
+    """The same package, as if it were of a later version."""
+    tree = folder / f"{package.stem}.tree"
+    call("dpkg-deb", "--raw-extract", package, tree)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub("^Version: .*$", f"Version: {LATER}", control.read_text(), flags=re.M))
+    target = folder / f"{package.name.split('_')[0]}_{LATER}.deb"
+    call("dpkg-deb", "-Znone", "--build", tree, target)
+    shutil.rmtree(tree)
+    return target
 
 
 def chroot(folder, *command):

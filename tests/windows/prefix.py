@@ -33,15 +33,14 @@ import sys
 import tempfile
 import threading
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from lab import Failure  # noqa: E402
+
 # Debian's `wine` warns at each start that there is no 32-bit one.
 WINE = next((p for p in ("/usr/lib/wine/wine64",) if os.access(p, os.X_OK)), "wine")
 WINESERVER = next(
     (p for p in ("/usr/lib/wine/wineserver64",) if os.access(p, os.X_OK)), "wineserver"
 )
-
-
-class Failure(Exception):
-    """Something that a test cannot go on without; the text says what and what to do."""
 
 
 class Template:

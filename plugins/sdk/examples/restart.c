@@ -10,8 +10,6 @@
 
 #include "plugins/sdk/keymedic_plugin.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 enum { kUnimplemented = 12 }; /* google.rpc.Code */
 
 /* PluginDescription { name (1), version (2), sections (3) } */
@@ -55,14 +53,15 @@ static int32_t Act(void* plugin, const uint8_t* request, size_t size, keymedic_w
 static const keymedic_plugin_table kTable = {sizeof(keymedic_plugin_table), Describe, Collect, Act,
                                              NULL};
 
-EXPORT uint32_t keymedic_plugin_abi(void) { return KEYMEDIC_PLUGIN_ABI; }
+KEYMEDIC_PLUGIN_EXPORT uint32_t keymedic_plugin_abi(void) { return KEYMEDIC_PLUGIN_ABI; }
 
-EXPORT int32_t keymedic_plugin_create(const uint8_t* config, size_t config_size,
-                                      const keymedic_plugin_table** table, void** plugin,
-                                      keymedic_write write_error, void* sink) {
+KEYMEDIC_PLUGIN_EXPORT int32_t keymedic_plugin_create(const uint8_t* config, size_t config_size,
+                                                      const keymedic_plugin_table** table,
+                                                      void** plugin, keymedic_write write_error,
+                                                      void* sink) {
   *table = &kTable;
   *plugin = NULL; /* it needs no state; otherwise a pointer to it, which destroy frees */
   return 0;
 }
 
-EXPORT void keymedic_plugin_destroy(void* plugin) {}
+KEYMEDIC_PLUGIN_EXPORT void keymedic_plugin_destroy(void* plugin) {}
