@@ -194,6 +194,8 @@ absl::StatusOr<v1::Remediation> WatchToTheEnd(const Session& session, const std:
       last_word = absl::Now();
       view.Add(progress, last_word);
       shown.Update(shown.rewrites() ? view.Block(color) : view.Line());
+      // The controller goes on with the stream, as others may wait for the end.
+      if (progress.state() == v1::REMEDIATION_STATE_PAUSED) context.TryCancel();
     }
     const grpc::Status status = stream->Finish();
     auto now = Call(session, session.remediation, &v1::RemediationService::Stub::GetRemediation,

@@ -231,33 +231,29 @@ int Control(const Globals& globals, const std::string& id, const std::string& re
 }
 
 void AddPlan(CLI::App& noun, Globals& globals, int& exit_code) {
-  CLI::App* plan = noun.add_subcommand(
-      "plan", "what would be done: asks every target what would change, changes nothing");
-  plan->fallthrough();
-  auto o = std::make_shared<PlanOptions>();
-  plan->add_option("--select", o->selector,
-                   "which findings or machines: a selector; `all` says all")
-      ->required();
-  plan->add_option("--expect-count", o->expect_count,
-                   "refuse if more machines than this would be touched");
-  plan->add_option("--treat", o->treat, "only these actions")->delimiter(',');
-  plan->add_option("--approve", o->approve,
-                   "actions that need your explicit word (reset_machine_id)")
-      ->delimiter(',');
-  plan->add_flag("--again", o->again, "also what was tried on the same machine before and failed");
-  o->rollout.AddTo(*plan);
-  plan->add_flag("--details", o->details, "each machine with what would change");
-  plan->callback([&globals, &exit_code, o] { exit_code = Plan(globals, *o); });
-
-  CLI::App* preview = noun.add_subcommand(
-      "preview", "which machines a selector names, and how that differs from its last plan");
-  preview->fallthrough();
-  auto p = std::make_shared<PlanOptions>();
-  p->preview = true;
-  preview->add_option("--select", p->selector, "as for plan")->required();
-  preview->add_option("--treat", p->treat, "only these actions")->delimiter(',');
-  preview->add_flag("--details", p->details, "each machine");
-  preview->callback([&globals, &exit_code, p] { exit_code = Plan(globals, *p); });
+  const auto add = [&](const char* name, const char* text, bool preview) {
+    CLI::App* verb = noun.add_subcommand(name, text);
+    verb->fallthrough();
+    auto o = std::make_shared<PlanOptions>();
+    o->preview = preview;
+    verb->add_option("--select", o->selector,
+                     "which findings or machines: a selector; `all` says all")
+        ->required();
+    verb->add_option("--expect-count", o->expect_count,
+                     "refuse if more machines than this would be touched");
+    verb->add_option("--treat", o->treat, "only these actions")->delimiter(',');
+    verb->add_option("--approve", o->approve,
+                     "actions that need your explicit word (reset_machine_id)")
+        ->delimiter(',');
+    verb->add_flag("--again", o->again,
+                   "also what was tried on the same machine before and failed");
+    if (!preview) o->rollout.AddTo(*verb);
+    verb->add_flag("--details", o->details,
+                   preview ? "each machine" : "each machine with what would change");
+    verb->callback([&globals, &exit_code, o] { exit_code = Plan(globals, *o); });
+  };
+  add("plan", "what would be done: asks every target what would change, changes nothing", false);
+  add("preview", "which machines a selector names, and how that differs from its last plan", true);
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Profile& profile) {
   KM_ASSIGN_OR_RETURN(const std::string key, ReadFile(profile.key, 1 << 20));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // also while a watch is quiet
   arguments.SetMaxReceiveMessageSize(256 << 20);
   auto session = std::make_unique<Session>();
   session->controller_ = profile.controller;

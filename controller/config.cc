@@ -73,7 +73,9 @@ absl::Status Parse(const std::string& path, const std::string& text, ServerOptio
 
 std::string DefaultConfig() {
   return R"(# KeyMedic controller. What stands here after a '#' is the default.
-# data_dir = "/var/lib/keymedic"   # the estate; here it counts only in /etc/keymedic
+# data_dir = "/var/lib/keymedic"   # the estate; here it counts only in /etc/keymedic. A folder elsewhere must be
+#                                  # keymedic's, and its unit may write there: `systemctl edit
+#                                  # keymedic-controller`, [Service], ReadWritePaths=
 # listen = "0.0.0.0:7443"
 # certificate_lifetime = "24h"     # of machines; renewed at two thirds of it
 # recovery_grace = "720h"          # how long after its certificate ended a machine gets a new one by

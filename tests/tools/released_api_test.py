@@ -30,6 +30,19 @@ CHANGES = [
 ]
 
 
+def recording(tool):
+    """What is released must be recorded; what is not released yet need not be."""
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="keymedic-released-") as folder:
+        tool.ROOT = pathlib.Path(folder)
+        for heading, wanted in (("unreleased", []), ("2026-11-28", ["message keymedic.v1.News"])):
+            (tool.ROOT / "CHANGELOG.md").write_text(f"# Changes\n\n## 0.1.0 ({heading})\n\n## 0.0.1 (2026-01-01)\n")
+            if (said := tool.not_recorded([*tool.released(), "message keymedic.v1.News"])) != wanted:
+                failed += 1
+                print(f"{heading}: said {said}, wanted {wanted}")
+    return failed
+
+
 def main():
     path = str(SOURCE / "tools/released-api")
     loader = importlib.machinery.SourceFileLoader("released_api", path)
@@ -48,7 +61,8 @@ def main():
         if named not in said or bool(named) != bool(said):
             failed += 1
             print(f"{file}: {old!r} made {new!r}: said {said!r}, wanted {named!r}")
-    print(f"{len(CHANGES)} changes, {failed} judged wrongly")
+    failed += recording(tool)
+    print(f"{len(CHANGES)} changes and two releases, {failed} judged wrongly")
     return failed
 
 
