@@ -13,7 +13,8 @@
 #   }
 #
 # @param controller
-#   The controller that the machine joins.
+#   The controller that the machine joins. It is read only while the machine is not enrolled: one that belongs to a
+#   controller stays with it until somebody runs `keymedic-agent enroll` there with a token of the other one.
 # @param token
 #   A join token (`keymedic tokens create`). It is used as long as the machine is not enrolled, and stands in
 #   `config_file`, which only administrators can read.

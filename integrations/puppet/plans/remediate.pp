@@ -23,7 +23,8 @@
 #   The controller: a profile of the user that the tasks run as.
 # @param noop
 #   Only show which machines would be treated and how.
-# @return [Hash] the remediation: id, state, totals, machines
+# @return [Hash] the remediation: id, state, totals, machines; `warning` if machines were left out, such as those that
+#   stayed offline
 plan keymedic::remediate(
   TargetSpec $targets,
   String[1] $selector,
@@ -53,11 +54,20 @@ plan keymedic::remediate(
   run_task('keymedic::start', $targets, $remediation + { 'plan_hash' => $plan['plan_hash'] })
   $end = run_task('keymedic::status', $targets, $remediation + { 'wait' => $wait }).first.value
   if $end['state'] != 'succeeded' {
-    fail_plan(
-      "remediation ${end['id']} is ${end['state']}: ${end['reason']}; see: keymedic remediations show ${end['id']}",
-      'keymedic/not-succeeded',
-      $end,
-    )
+    $said = $end['state'] ? {
+      'running' => "still runs after ${wait} s and goes on; follow it: keymedic remediations watch ${end['id']}",
+      default   => "is ${end['state']}: ${end['reason']}; see: keymedic remediations show ${end['id']}",
+    }
+    fail_plan("remediation ${end['id']} ${said}", 'keymedic/not-succeeded', $end)
   }
-  return $end
+
+  $left = $end['machines'].filter |$machine| { !($machine['state'] in ['succeeded', 'no-change']) }
+  if empty($left) {
+    return $end
+  }
+  $warning = "${length($left)} of ${length($end['machines'])} machines were not treated: ${join($left.map |$machine| {
+    "${machine['name']} (${machine['state']}: ${machine['message']})"
+  }, ', ')}"
+  warning("remediation ${end['id']}: ${warning}")
+  return $end + { 'warning' => $warning }
 }

@@ -14,6 +14,7 @@ class keymedic::agent::config {
     ensure    => file,
     content   => Sensitive(keymedic::to_toml($settings)),
     show_diff => false,
+    backup    => false, # no copy of the token anywhere
     *         => $keymedic::agent::config_attributes,
   }
 }

@@ -16,12 +16,22 @@ module PuppetX::Keymedic
     'canary' => '--canary', 'first_wave' => '--first-wave', 'growth' => '--growth', 'concurrency' => '--concurrency'
   }.freeze
 
-  # A plan that has nothing to do. Its text is all that the command tells of it, too.
+  # A plan that has nothing to do.
   class NothingToTreat < Error; end
 
-  # The error for what the controller says.
+  # The controller does not answer.
+  class Unavailable < Error; end
+
+  # Their texts are all that the command tells of them, and the same on both ways.
+  KINDS = {
+    /\Anothing to treat:/ => NothingToTreat,
+    /\Acannot talk to the controller at / => Unavailable,
+    /\Athe controller at \S+ did not answer in time/ => Unavailable,
+  }.freeze
+
+  # The error for what is said.
   def self.refusal(text)
-    (text.start_with?('nothing to treat:') ? NothingToTreat : Error).new(text)
+    (KINDS.find { |pattern, _| text.match?(pattern) }&.last || Error).new(text)
   end
 
   def self.connect(profile_name)

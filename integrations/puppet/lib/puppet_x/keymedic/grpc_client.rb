@@ -16,7 +16,24 @@ module PuppetX::Keymedic
     SECONDS = 60
     PLAN_SECONDS = 300 # every target is asked
     PAGE = 500
-    MOST_BYTES = 256 << 20
+    # A call that finds no controller, as it restarts, is made again: the same request with the same request id.
+    RETRIES = {
+      'methodConfig' => [{
+        'name' => [{}], # every call
+        'retryPolicy' => {
+          'maxAttempts' => 4, 'initialBackoff' => '0.5s', 'maxBackoff' => '2s', 'backoffMultiplier' => 2,
+          'retryableStatusCodes' => ['UNAVAILABLE']
+        },
+      }],
+    }.freeze
+    CHANNEL = {
+      'grpc.max_receive_message_length' => 256 << 20,
+      'grpc.keepalive_time_ms' => 20_000,
+      'grpc.http2.max_pings_without_data' => 0,
+      'grpc.initial_reconnect_backoff_ms' => 300, # less than the calls'
+      'grpc.service_config' => JSON.generate(RETRIES),
+    }.freeze
+    PAUSE = 0.3 # seconds until it is watched again
 
     def initialize(profile)
       @controller = profile.controller
@@ -62,20 +79,28 @@ module PuppetX::Keymedic
       call(V1::RemediationService, :get_remediation, V1::GetRemediationRequest.new(name: name_of(id)))
     end
 
-    # Until it has ended or pauses, at most so long.
+    # Until it has ended or pauses, at most so long; also when the controller restarts meanwhile.
     def wait(id, seconds)
-      explained do
-        request = V1::GetRemediationRequest.new(name: name_of(id))
-        stub(V1::RemediationService).watch_remediation(request, deadline: Time.now + seconds).each do |progress|
-          break if progress.state == :REMEDIATION_STATE_PAUSED
-        end
-      rescue GRPC::DeadlineExceeded
-        nil # it goes on
+      deadline = Time.now + seconds
+      until watched(id, deadline) || Time.now >= deadline
+        sleep PAUSE
       end
       remediation(id)
     end
 
     private
+
+    # Whether it has ended or pauses; else the controller or the time has.
+    def watched(id, deadline)
+      explained do
+        request = V1::GetRemediationRequest.new(name: name_of(id))
+        stub(V1::RemediationService).watch_remediation(request, deadline: deadline).any? do |progress|
+          V1::RemediationState.resolve(progress.state) >= V1::RemediationState::REMEDIATION_STATE_PAUSED
+        end
+      end
+    rescue Unavailable
+      false
+    end
 
     def read(path)
       File.read(path)
@@ -94,8 +119,7 @@ module PuppetX::Keymedic
     end
 
     def stub(service)
-      service.const_get(:Stub).new(@controller, @credentials,
-                                   channel_args: { 'grpc.max_receive_message_length' => MOST_BYTES })
+      service.const_get(:Stub).new(@controller, @credentials, channel_args: CHANNEL)
     end
 
     def call(service, method, request, seconds = SECONDS)
@@ -106,9 +130,9 @@ module PuppetX::Keymedic
     def explained
       yield
     rescue GRPC::Unavailable => e
-      raise Error, "cannot talk to the controller at #{@controller}: #{e.details}; `keymedic doctor` finds out why"
+      raise Unavailable, "cannot talk to the controller at #{@controller}: #{e.details}; `keymedic doctor` finds out why"
     rescue GRPC::DeadlineExceeded
-      raise Error, "the controller at #{@controller} did not answer in time; `keymedic doctor` finds out why"
+      raise Unavailable, "the controller at #{@controller} did not answer in time; `keymedic doctor` finds out why"
     rescue GRPC::BadStatus => e
       raise PuppetX::Keymedic.refusal(e.details)
     end

@@ -41,8 +41,9 @@ module PuppetX::Keymedic
       }
     end
 
+    # As the command and the keys of `totals` have it: `no-change`.
     def self.plain(name, prefix)
-      name.delete_prefix(prefix).downcase
+      name.delete_prefix(prefix).downcase.tr('_', '-')
     end
   end
 end
