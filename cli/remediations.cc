@@ -247,7 +247,7 @@ void AddPlan(CLI::App& noun, Globals& globals, int& exit_code) {
         ->delimiter(',');
     verb->add_flag("--again", o->again,
                    "also what was tried on the same machine before and failed");
-    if (!preview) o->rollout.AddTo(*verb);
+    o->rollout.AddTo(*verb);
     verb->add_flag("--details", o->details,
                    preview ? "each machine" : "each machine with what would change");
     verb->callback([&globals, &exit_code, o] { exit_code = Plan(globals, *o); });
