@@ -30,9 +30,9 @@ AGENT = PLAY + """\
     - role: keymedic.fleet.agent
       vars:
         keymedic_agent_package: /packages/keymedic-agent.deb
-        keymedic_agent_controller: keymedic.example:7443
+        keymedic_agent_controller: "{{ to | default('keymedic.example:7443') }}"
         keymedic_agent_token: "{{ token | default('km1.secret') }}"
-        keymedic_agent_labels: {site: berlin}
+        keymedic_agent_labels: {site: berlin, floor: 3, vm: true, cost.centre: "0815"}
         keymedic_agent_settings: {reconnect_seconds: 20, plugins: {timeout_seconds: 90, settings: {probe_timeout: 5s}}}
 """
 CONTROLLER = PLAY + """\
@@ -51,7 +51,8 @@ case "$*" in
   enable*) touch /enabled ;;
   start*agent | restart*agent)
     echo active >/active
-    if grep -q km1.secret /etc/keymedic/agent.toml; then mkdir -p /var/lib/keymedic-agent; touch /var/lib/keymedic-agent/agent.crt; fi ;;
+    if grep -q km1.secret /etc/keymedic/agent.toml; then mkdir -p /var/lib/keymedic-agent; touch /var/lib/keymedic-agent/agent.crt
+      echo keymedic.example:7443 >/var/lib/keymedic-agent/controller; fi ;;
 esac
 """
 
@@ -85,8 +86,8 @@ class RolesTest(unittest.TestCase):
         (tree / "DEBIAN/conffiles").write_text(f"/etc/keymedic/{settings}\n")
         self.system.run("dpkg-deb", "--root-owner-group", "--build", f"/trees/{name}", f"/packages/{name}.deb")
 
-    def play(self, *arguments):
-        return self.system.run("ansible-playbook", "-i", "localhost,", "/play.yml", *arguments, HOME="/home",
+    def play(self, *arguments, **more):
+        return self.system.run("ansible-playbook", "-i", "localhost,", "/play.yml", *arguments, **more, HOME="/home",
                                ANSIBLE_COLLECTIONS_PATH="/collections", ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1")
 
     def settings(self, name):
@@ -114,12 +115,32 @@ class RolesTest(unittest.TestCase):
         self.assertEqual((self.root / "etc/keymedic/agent.toml").stat().st_mode & 0o777, 0o600)
         self.assertTrue((self.root / "var/lib/keymedic-agent/agent.crt").exists(), "the service had the token")
         self.assertEqual(self.settings("agent.toml"), {  # and it is taken away once the machine has joined
-            "controller": "keymedic.example:7443", "labels": {"site": "berlin"}, "reconnect_seconds": 20,
+            "controller": "keymedic.example:7443", "reconnect_seconds": 20,
+            "labels": {"site": "berlin", "floor": "3", "vm": "true", "cost.centre": "0815"},
             "plugins": {"timeout_seconds": 90, "settings": {"probe_timeout": "5s"}}})
         self.assertIn("enable keymedic-agent", told.read_text())
         told.unlink()
         self.assertIn("changed=0 ", self.play("-e", "manager=systemd", "-e", "token=km1.another"))
         self.assertNotIn("start", told.read_text())
+        moved = self.play("-e", "manager=systemd", "-e", "to=other.example:7443", check=False)
+        self.assertIn("failed=1 ", moved)
+        self.assertIn("changed=0 ", moved)
+        self.assertIn("has joined keymedic.example:7443", " ".join(moved.split()))
+        self.assertIn("keymedic-agent enroll --controller other.example:7443", " ".join(moved.split()))
+
+    def test_joining_twice(self):
+        """The two plays of docs/ansible.md, with a token that is made once."""
+        self.systemctl()
+        (self.root / "play.yml").write_text(JOIN + AGENT)
+        secret = "token={{ joining.secret | default('') }}"
+        first = self.play("-e", "manager=systemd", "-e", secret)
+        self.assertTrue((self.root / "var/lib/keymedic-agent/agent.crt").exists(), first)
+        self.assertIn("changed=0 ", self.play("-e", "manager=systemd", "-e", secret))
+
+    def test_package_managers(self):
+        (self.root / "play.yml").write_text(CONTROLLER.replace("gather_subset", "gather_facts: false\n  vars: {ansible_facts: {"
+                                                               "pkg_mgr: pacman, service_mgr: none}}\n  gather_subset"))
+        self.assertIn("the package manager is 'pacman', and this role knows apt, dnf", self.play(check=False))
 
     def test_controller_without_systemd(self):
         (self.root / "play.yml").write_text(CONTROLLER)
