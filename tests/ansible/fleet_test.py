@@ -85,7 +85,7 @@ class FleetTest(unittest.TestCase):
     def test_11_findings(self):
         wrong = self.ansible.task("keymedic_finding_info", filter="finding=CLIENT_KEY_WRONG_EDITION")
         self.assertEqual({finding["code"] for finding in wrong["findings"]}, {"CLIENT_KEY_WRONG_EDITION"})
-        self.assertEqual(len(wrong["machines"]), 4)
+        self.assertEqual(len(wrong["machines"]), 3)
         slip = self.ansible.task("keymedic_finding_info", filter="fnding=X")
         self.assertTrue(slip["failed"])
         self.assertIn("finding", slip["msg"])
@@ -199,16 +199,16 @@ class FleetTest(unittest.TestCase):
     def test_40_repairs_a_fleet(self):
         """Check mode first; then a canary and the rest; then again with no change."""
         wrong = self.affected(WRONG_KEYS)
-        self.assertEqual(len(wrong), 9)
+        self.assertEqual(len(wrong), 8)
         plans = len(self.stored_plans())
 
-        many = self.remediate(selector=WRONG_KEYS, expect_count=8)
+        many = self.remediate(selector=WRONG_KEYS, expect_count=7)
         self.assertTrue(many["failed"])
-        self.assertIn("gives 9 targets, and at most 8 were expected", many["msg"])
+        self.assertIn("gives 8 targets, and at most 7 were expected", many["msg"])
 
         looked = self.remediate(selector=WRONG_KEYS, _ansible_check_mode=True)
         self.assertTrue(looked["changed"])
-        self.assertEqual(looked["totals"], {"pending": 9})
+        self.assertEqual(looked["totals"], {"pending": 8})
         self.assertEqual(len(self.stored_plans()), plans, "check mode alone stores nothing")
 
         asked = self.ansible.play(REPAIR, "--check", "--diff")
@@ -224,20 +224,20 @@ class FleetTest(unittest.TestCase):
         self.assertEqual(self.commands_sent(), set())
 
         none = self.remediate(selector=WRONG_KEYS, expect_count=0)
-        self.assertIn("has 9 targets, and at most 0 were expected", none["msg"])
+        self.assertIn("has 8 targets, and at most 0 were expected", none["msg"])
         self.assertIn("from 0", self.remediate(selector=WRONG_KEYS, expect_count=-1)["msg"])
 
         done = self.ansible.play(REPAIR, "--diff", "-e", json.dumps(
-            {"keymedic_expect_count": 9, "keymedic_rollout": {"canary": 3, "error_budget": "5%"}}))
+            {"keymedic_expect_count": 8, "keymedic_rollout": {"canary": 3, "error_budget": "5%"}}))
         self.assertEqual(done.stats()["changed"], 1)
         repair = done.task("Treat a canary, then the rest")
-        self.assertEqual(repair["totals"], {"succeeded": 9})
+        self.assertEqual(repair["totals"], {"succeeded": 8})
         self.assertEqual(sorted(target["machine"] for target in repair["targets"]), wrong)
         self.assertEqual(sum(target["wave"] == 1 for target in repair["targets"]), 3, "the canary")
         self.assertEqual(sorted(repair["diff"]["after"]), wrong)
         self.assertEqual(done.task("Report")["msg"]["wrong_keys_now"], "0")
         self.assertEqual(self.affected(WRONG_KEYS), [])
-        self.assertEqual(len({step["command_id"] for step in self.steps(repair["id"])} & self.commands_sent()), 9)
+        self.assertEqual(len({step["command_id"] for step in self.steps(repair["id"])} & self.commands_sent()), 8)
 
         again = self.ansible.play(REPAIR)
         self.assertEqual(again.stats()["changed"], 0)

@@ -14,9 +14,13 @@ import tempfile
 import tomllib
 import unittest
 
+import yaml
+
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(SOURCE / "tests"), str(SOURCE / "tests/docs")]
 import overlay  # noqa: E402
+import pages  # noqa: E402
 
 PLAY = """\
 - hosts: localhost
@@ -41,6 +45,24 @@ CONTROLLER = PLAY + """\
         keymedic_controller_package: /packages/keymedic-controller.deb
         keymedic_controller_settings: {listen: "0.0.0.0:7443"}
 """
+FACTS = """\
+- hosts: all
+  connection: local
+  gather_facts: false
+  tasks:
+    - set_fact: {{{managers}, cacheable: true}}
+"""
+MACHINES = "[new_linux_machines]\nlocalhost ansible_connection=local"
+# Stands in for the module, which needs a controller: that a name's token is made once is seen by fleet_test.py.
+TOKEN = """\
+import os
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule(argument_spec=dict(name=dict(required=True), uses=dict(type="int"), lifetime=dict()))
+made = os.path.exists("/made")
+open("/made", "w").close()
+module.exit_json(changed=not made, **({} if made else {"secret": "km1.secret"}))
+"""
 # What systemctl would do: the service of the agent joins as soon as it is started with a token.
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>/systemctl.log
@@ -52,7 +74,7 @@ case "$*" in
   start*agent | restart*agent)
     echo active >/active
     if grep -q km1.secret /etc/keymedic/agent.toml; then mkdir -p /var/lib/keymedic-agent; touch /var/lib/keymedic-agent/agent.crt
-      echo keymedic.example:7443 >/var/lib/keymedic-agent/controller; fi ;;
+      sed -n 's/^"controller" = "\\(.*\\)"/\\1/p' /etc/keymedic/agent.toml >/var/lib/keymedic-agent/controller; fi ;;
 esac
 """
 
@@ -86,9 +108,10 @@ class RolesTest(unittest.TestCase):
         (tree / "DEBIAN/conffiles").write_text(f"/etc/keymedic/{settings}\n")
         self.system.run("dpkg-deb", "--root-owner-group", "--build", f"/trees/{name}", f"/packages/{name}.deb")
 
-    def play(self, *arguments, **more):
-        return self.system.run("ansible-playbook", "-i", "localhost,", "/play.yml", *arguments, **more, HOME="/home",
-                               ANSIBLE_COLLECTIONS_PATH="/collections", ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1")
+    def play(self, *arguments, inventory="localhost", **more):
+        (self.root / "inventory").write_text(inventory + "\n")
+        return self.system.run("ansible-playbook", "-i", "/inventory", "/play.yml", *arguments, HOME="/home",
+                               ANSIBLE_COLLECTIONS_PATH="/collections", ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1", **more)
 
     def settings(self, name):
         return tomllib.loads((self.root / "etc/keymedic" / name).read_text())
@@ -128,19 +151,29 @@ class RolesTest(unittest.TestCase):
         self.assertIn("has joined keymedic.example:7443", " ".join(moved.split()))
         self.assertIn("keymedic-agent enroll --controller other.example:7443", " ".join(moved.split()))
 
-    def test_joining_twice(self):
-        """The two plays of docs/ansible.md, with a token that is made once."""
+    def test_new_machines_join_as_documented(self):
+        """The plays of docs/ansible.md, twice, where the machine is this one and the controller makes a name's token once."""
         self.systemctl()
-        (self.root / "play.yml").write_text(JOIN + AGENT)
-        secret = "token={{ joining.secret | default('') }}"
-        first = self.play("-e", "manager=systemd", "-e", secret)
+        plays, = (block.text for block in pages.blocks(SOURCE / "docs/ansible.md") if "role: keymedic.fleet.agent" in block.text)
+        (self.root / "play.yml").write_text(FACTS.format(managers="pkg_mgr: apt, service_mgr: systemd") + plays)
+        package = self.root / yaml.safe_load(plays)[1]["roles"][0]["vars"]["keymedic_agent_package"].lstrip("/")
+        package.parent.mkdir(parents=True)
+        shutil.copy(self.root / "packages/keymedic-agent.deb", package)
+        (self.root / "collections/ansible_collections/keymedic/fleet/plugins/modules/keymedic_token.py").write_text(TOKEN)
+        first = self.play(inventory=MACHINES, ANSIBLE_GATHERING="explicit")
         self.assertTrue((self.root / "var/lib/keymedic-agent/agent.crt").exists(), first)
-        self.assertIn("changed=0 ", self.play("-e", "manager=systemd", "-e", secret))
+        self.assertNotIn("token", self.settings("agent.toml"))
+        again = self.play(inventory=MACHINES, ANSIBLE_GATHERING="explicit")
+        self.assertIn("changed=0 ", again)
+        self.assertNotIn("changed=1", again)
 
     def test_package_managers(self):
-        (self.root / "play.yml").write_text(CONTROLLER.replace("gather_subset", "gather_facts: false\n  vars: {ansible_facts: {"
-                                                               "pkg_mgr: pacman, service_mgr: none}}\n  gather_subset"))
-        self.assertIn("the package manager is 'pacman', and this role knows apt, dnf", self.play(check=False))
+        (self.root / "play.yml").write_text(FACTS.format(managers="pkg_mgr: pacman, service_mgr: none") + CONTROLLER)
+        told = self.play(check=False, ANSIBLE_GATHERING="explicit")
+        self.assertIn("the package manager is 'pacman', and this role knows apt, dnf", " ".join(told.split()))
+        (self.root / "play.yml").write_text(CONTROLLER)
+        self.play(ANSIBLE_GATHERING="explicit")
+        self.assertIn("keymedic-controller installed", self.installed())
 
     def test_controller_without_systemd(self):
         (self.root / "play.yml").write_text(CONTROLLER)
