@@ -7,9 +7,11 @@ __metaclass__ = type
 
 import unittest
 
+import grpc
+
 import ansible.plugins.loader  # noqa: F401  before the collection is imported, as it looks for collections itself
 
-from ansible_collections.keymedic.fleet.plugins.inventory.keymedic import codes_of, edition, host_names
+from ansible_collections.keymedic.fleet.plugins.inventory.keymedic import codes_of, edition, fetch, host_names
 from ansible_collections.keymedic.fleet.plugins.module_utils.v1 import finding_pb2 as pb, fleet_service_pb2 as fleet
 
 
@@ -29,6 +31,21 @@ class InventoryTest(unittest.TestCase):
         self.assertEqual(codes_of(findings, ["1", "2", "3"]), {
             "1": {"HOST_FIREWALL_CLOSED"}, "3": set(),
             "2": {"HOST_FIREWALL_CLOSED", "CLIENT_HOST_UNREACHABLE", "CLIENT_CLOCK_SKEW"}})
+
+    def test_the_filter_chooses_machines_and_not_findings(self):
+        findings = [pb.Finding(code="A", machine_id="1"), pb.Finding(code="B", machine_id="1"), pb.Finding(code="A", machine_id="2")]
+
+        class Client(object):
+            channel = grpc.insecure_channel("127.0.0.1:1")  # nothing is called
+
+            def pages(self, method, request, field):
+                if field == "machines":
+                    return [fleet.Machine(id="1", display_name="pc")] if request.filter == "finding=A" else []
+                return [finding for finding in findings if not request.filter or finding.code == "A"]
+
+        hosts, repeated = fetch(Client(), "finding=A")
+        self.assertEqual([(name, variables["keymedic_findings"]) for name, variables in hosts], [("pc", ["A", "B"])])
+        self.assertEqual(repeated, [])
 
     def test_no_two_hosts_have_one_name(self):
         machines = [fleet.Machine(id="11111111-aaaa", display_name="pc"), fleet.Machine(id="3", display_name="other"),
