@@ -9,9 +9,9 @@ A shell block says behind its language what becomes of it:
     ```sh packages                 for a machine with the packages; tests/packages/documentation_test.py
     ```sh words                    has placeholders, or takes too long: not run
 
-All of them must be good shell, blocks of YAML good YAML, and every command of KeyMedic in them, and in `code` within the text, must
-exist with the options that are given. The blocks of a page are one script, in a new home with the programs on
-its PATH. A page with `<!-- with an estate -->` has a controller with a lab's machines, and stand-ins for
+All of them must be good shell, and every command of KeyMedic in them, and in `code` within the text, must exist
+with the options that are given. Blocks of YAML must be good YAML. The blocks of a page are one script, in a new
+home with the programs on its PATH. A page with `<!-- with an estate -->` has a controller with a lab's machines, and stand-ins for
 systemctl and journalctl that know this controller; one with `<!-- with the sdk -->` has the SDK's package
 unpacked."""
 

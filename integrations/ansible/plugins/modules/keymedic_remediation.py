@@ -188,7 +188,8 @@ def described(plan):
     if plan.state <= pb.REMEDIATION_STATE_PLANNED and not to_do(plan):
         state = "nothing-to-treat"
     targets = [dict(
-        machine=target.display_name, machine_id=target.machine_id, wave=target.wave, state=target_state(target.state), message=target.message, findings=list(target.finding_codes),
+        machine=target.display_name, machine_id=target.machine_id, wave=target.wave, state=target_state(target.state),
+        message=target.message, findings=list(target.finding_codes),
         steps=[dict(action=step.action, message=step.message, outcome=word(command_pb2.Outcome, step.outcome, "OUTCOME_"))
                for step in target.steps]) for target in plan.targets]
     ended = plan.state >= pb.REMEDIATION_STATE_SUCCEEDED
