@@ -6,6 +6,7 @@ the inventory plugin. The tests share the estate; each treats machines of its ow
 import argparse
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,12 @@ class FleetTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = cls.enterClassContext(lab.Lab(OPTIONS.bin, FOLDER))
         cls.lab.start_controller()
-        cls.lab.serve(HERE / "estate.textproto")
+        # Machines on their own, so that a test can take them away.
+        (cls.lab.folder / "machines").mkdir()
+        cls.machines = cls.enterClassContext(lab.Lab(OPTIONS.bin, cls.lab.folder / "machines"))
+        cls.machines.address = cls.lab.address
+        cls.machines.environment |= cls.lab.credentials
+        cls.machines.serve(HERE / "estate.textproto")
         cls.ansible = Ansible(OPTIONS.collections, FOLDER, cls.lab.credentials)
 
     def remediate(self, **options):
@@ -52,12 +58,12 @@ class FleetTest(unittest.TestCase):
         return self.lab.json("remediations", "list").get("remediations", [])
 
     def commands_sent(self):
-        """What the machines were told to do, but for looking."""
-        return [line for line in self.lab.logs().splitlines() if "AGENT_COMMAND_DONE" in line and "apply" in line]
+        """What machines were told to do, but for looking, as REMEDIATION/TARGET, each once."""
+        return set(re.findall(r'AGENT_COMMAND_DONE","msg":"([^/"]+/\d+)/\d+/(?!check)', self.machines.logs()))
 
-    def playbook(self, name, tasks):
+    def playbook(self, name, tasks, **more):
         path = self.lab.folder / name
-        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks, **more}]))
         return path
 
     # --- Looking ---
@@ -81,6 +87,12 @@ class FleetTest(unittest.TestCase):
         self.assertTrue(slip["failed"])
         self.assertIn("finding", slip["msg"])
         self.assertEqual(slip["code"], "INVALID_ARGUMENT")
+
+    def test_11_machines_are_those_of_the_filter(self):
+        """The cause is on one machine, and what follows from it on others."""
+        told = self.ansible.task("keymedic_finding_info", filter="machine=pc-munich-019")
+        self.assertEqual(told["findings"][0]["affected_machines"], ["kms-1", "pc-munich-019"])
+        self.assertEqual(told["machines"], ["pc-munich-019"])
 
     def test_12_pages(self):
         """Every machine once, though the controller gives few at a time."""
@@ -133,6 +145,9 @@ class FleetTest(unittest.TestCase):
     def test_21_inventory_filter_is_the_controllers(self):
         told = self.inventory(INVENTORY + "filter: site=berlin and finding=CLIENT_KEY_NOT_GVLK\n")
         self.assertEqual(sorted(told["_meta"]["hostvars"]), self.affected("finding=CLIENT_KEY_NOT_GVLK"))
+        two = self.inventory(INVENTORY + "filter: finding=CLIENT_HOST_UNREACHABLE\n")
+        self.assertEqual(two["finding_CLIENT_HOST_UNREACHABLE"]["hosts"], ["pc-munich-019"])
+        self.assertEqual(two["finding_HOST_REQUEST_NOT_SEEN"]["hosts"], ["pc-munich-019"], "what the filter does not name")
         slip = self.inventory(INVENTORY + "filter: rolle=kms_client\n", check=False)
         self.assertIn("role", slip)
         self.assertIn("fleet.keymedic.yml", slip)
@@ -154,6 +169,9 @@ class FleetTest(unittest.TestCase):
             self.assertIn("kms_hosts", told.task(task)["policy"])
         self.assertIn("no profile 'ofice'", told.task("a slip")["msg"])
         self.assertIn("there are: office", told.task("a slip")["msg"])
+        once = self.ansible.play(self.playbook("defaults.yml", [{"name": "asked", "keymedic.fleet.keymedic_policy": {}}],
+                                               module_defaults={"group/keymedic.fleet.keymedic": self.lab.connection}), env=bare)
+        self.assertIn("kms_hosts", once.task("asked")["policy"])
 
     def test_31_errors_name_the_remedy(self):
         away = self.ansible.task("keymedic_policy", **{**self.lab.connection, "controller": "127.0.0.1:1"})
@@ -201,9 +219,14 @@ class FleetTest(unittest.TestCase):
             self.assertNotEqual(plan["diff"]["before"][machine]["partial_key"], key)
         self.assertIn('+        "partial_key": "T83GX"', asked.text)
         self.assertEqual(self.affected(WRONG_KEYS), wrong, "no machine is changed in check mode")
-        self.assertEqual(self.commands_sent(), [])
+        self.assertEqual(self.commands_sent(), set())
 
-        done = self.ansible.play(REPAIR, "--diff", "-e", "keymedic_expect_count=8")
+        none = self.remediate(selector=WRONG_KEYS, expect_count=0)
+        self.assertIn("has 8 targets, and at most 0 were expected", none["msg"])
+        self.assertIn("from 0", self.remediate(selector=WRONG_KEYS, expect_count=-1)["msg"])
+
+        done = self.ansible.play(REPAIR, "--diff", "-e", json.dumps(
+            {"keymedic_expect_count": 8, "keymedic_rollout": {"canary": 3, "error_budget": "5%"}}))
         self.assertEqual(done.stats()["changed"], 1)
         repair = done.task("Treat a canary, then the rest")
         self.assertEqual(repair["totals"], {"succeeded": 8})
@@ -212,10 +235,12 @@ class FleetTest(unittest.TestCase):
         self.assertEqual(sorted(repair["diff"]["after"]), wrong)
         self.assertEqual(done.task("Report")["msg"]["wrong_keys_now"], "0")
         self.assertEqual(self.affected(WRONG_KEYS), [])
+        self.assertEqual(len(self.commands_sent()), 8)
 
         again = self.ansible.play(REPAIR)
         self.assertEqual(again.stats()["changed"], 0)
         self.assertEqual(again.task("Treat a canary, then the rest")["state"], "nothing-to-treat")
+        self.assertFalse(self.remediate(selector=WRONG_KEYS, expect_count=0)["changed"])
         self.assertFalse(self.remediate(selector=WRONG_KEYS, _ansible_check_mode=True, _ansible_diff=True)["changed"])
 
     def test_41_a_plan_is_started_by_its_hash(self):
@@ -226,10 +251,16 @@ class FleetTest(unittest.TestCase):
         self.assertIn("plan_hash is needed", self.remediate(id=plan["id"])["msg"])
         other = self.remediate(id=plan["id"], plan_hash="0" * 64)
         self.assertTrue(other["failed"])
+        self.assertEqual((other["id"], other["plan_hash"], other["changed"]), (plan["id"], plan["plan_hash"], False))
+        many = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"], expect_count=0)
+        self.assertIn(f"the plan {plan['id']} has 1 targets, and at most 0 were expected", many["msg"])
+        for option in ({"treat": ["activate"]}, {"approve": ["activate"]}, {"again": True}):
+            self.assertIn("mutually exclusive: id|", self.remediate(id=plan["id"], **option)["msg"])
         self.assertIn(first, self.affected(CACHING_OFF))
-        done = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"])
+        done = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"], expect_count=1, rollout={"soak": "7s"})
         self.assertTrue(done["changed"])
         self.assertEqual(done["state"], "succeeded")
+        self.assertEqual(self.lab.json("remediations", "show", plan["id"])["policy"]["soak"], "7s")
         again = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"])
         self.assertFalse(again["changed"])
         self.assertEqual(again["state"], "succeeded")
@@ -254,15 +285,32 @@ class FleetTest(unittest.TestCase):
         self.assertIn("is aborted: change cancelled", aborted["msg"])
         self.assertEqual([failed["machine"] for failed in aborted["failed_machines"]], [machine])
 
-    def test_43_says_who_failed_and_why(self):
-        failed = self.remediate(selector="machine=kms-1 or machine=pc-munich-019")
+    def test_43_a_repair_that_fails_reports(self):
+        """Its budget is used up by the first machine, and the second one is left as it is."""
+        done = self.ansible.play(REPAIR, "-e", json.dumps({
+            "keymedic_selector": "machine=kms-1 or machine=pc-munich-019 or machine=pc-munich-020 and finding=CLIENT_CACHING_OFF",
+            "keymedic_rollout": {"canary": 1, "error_budget": "1"}}), check=False)
+        self.assertEqual((done.stats()["failures"], done.stats()["changed"]), (1, 0))
+        self.assertIn("is stopped-by-budget", done.task("Treat a canary, then the rest")["msg"])
+        report = done.task("Report")["msg"]
+        self.assertIn("stopped-by-budget", report["remediation"])
+        self.assertEqual({lost["machine"]: lost["state"] for lost in report["failed"]},
+                         {"pc-munich-019": "failed", "pc-munich-020": "cancelled"})
+        self.assertEqual(report["wrong_keys_before"], "3")
+        self.assertNotEqual(report["wrong_keys_now"], "0", "it was looked again")
+        refused = self.ansible.play(REPAIR, "-e", "keymedic_expect_count=-1", check=False)
+        self.assertEqual(refused.task("Report")["msg"]["remediation"].strip(), "not made")
+
+    def test_44_says_who_failed_and_why(self):
+        failed = self.remediate(selector="machine=kms-1 or machine=pc-munich-019", again=True)
         self.assertTrue(failed["failed"])
         self.assertFalse(failed["changed"], "nothing was changed on any machine")
         self.assertEqual(failed["state"], "failed")
         self.assertEqual([lost["machine"] for lost in failed["failed_machines"]], ["pc-munich-019"])
-        self.assertIn("1 of 2 machines did not end well: pc-munich-019 failed (", failed["msg"])
+        # The host is a target, too, as long as it shows a finding of that.
+        self.assertRegex(failed["msg"], r"; 1 of [12] machines did not end well: pc-munich-019 failed \(")
         self.assertIn("0xC004F074", failed["failed_machines"][0]["message"])
-        self.assertIn(f"keymedic remediations retry {failed['id']} --failed", failed["msg"])
+        self.assertIn(f"keymedic remediations retry {failed['id']}` plans what is left", failed["msg"])
         # What did not help is not tried again, and that is said.
         again = self.remediate(selector="machine=kms-1 or machine=pc-munich-019")
         self.assertFalse(again["changed"])
@@ -270,7 +318,7 @@ class FleetTest(unittest.TestCase):
         self.assertIn("did not help", again["untreatable"][0]["why"])
         self.assertIn("CLIENT_HOST_UNREACHABLE on pc-munich-019", again["warnings"][0])
 
-    def test_44_what_is_not_treated(self):
+    def test_45_what_is_not_treated(self):
         none = self.remediate(selector="machine=pc-berlin-020")
         self.assertFalse(none["changed"])
         self.assertEqual([finding["code"] for finding in none["untreatable"]], ["CLIENT_NON_GENUINE"])
@@ -313,6 +361,8 @@ class FleetTest(unittest.TestCase):
              "no_log": True},
             {"name": "again", "keymedic.fleet.keymedic_token": wanted}]), "-vvv")
         self.assertEqual([told.task(name)["changed"] for name in ("looked", "made", "again")], [True, True, False])
+        self.assertIn("from 1", self.ansible.task("keymedic_token", uses=0)["msg"])
+        self.assertIn("from 1", self.ansible.task("keymedic_token", uses=-2)["msg"])
         secret = kept.read_text()
         self.assertTrue(secret.startswith("km1."), "the secret can be registered")
         self.assertNotIn(secret, told.text, "and is not shown")
@@ -328,6 +378,34 @@ class FleetTest(unittest.TestCase):
         with self.assertRaisesRegex(lab.Failure, "revoked"):
             self.join(secret)
         self.assertIn("is revoked", self.ansible.task("keymedic_token", name="berlin")["msg"])
+
+    def test_52_secrets_of_a_loop_are_not_shown(self):
+        kept = self.lab.folder / "several"
+        told = self.ansible.play(self.playbook("tokens.yml", [
+            {"name": "made", "keymedic.fleet.keymedic_token": {"labels": {"floor": "{{ item }}", "vm": True}}, "loop": [1, 2],
+             "register": "made"},
+            {"name": "keep", "no_log": True, "ansible.builtin.copy": {
+                "content": "{{ made.results | map(attribute='secret') | join(' ') }}", "dest": str(kept), "mode": "0600"}}]), "-vvv")
+        secrets = kept.read_text().split()
+        self.assertEqual(len(secrets), 2)
+        for secret in secrets:
+            self.assertNotIn(secret, told.text)
+            self.assertNotIn(secret, told.returned)
+        self.assertEqual(sorted(token["labels"]["vm"] for token in self.lab.json("tokens", "list")["tokens"]
+                                if "vm" in token.get("labels", {})), ["true", "true"])
+
+    # --- Machines that are away; they do not come back, so this is the last one ---
+
+    def test_90_machines_that_are_away(self):
+        machine = self.affected(CACHING_OFF)[0]
+        plan = self.remediate(selector=f"machine={machine} and {CACHING_OFF}", state="planned")
+        self.machines.close()
+        self.lab.eventually(lambda: not self.ansible.task("keymedic_machine_info", filter="connected=true")["machines"],
+                            "the machines are away")
+        done = self.remediate(id=plan["id"], plan_hash=plan["plan_hash"], rollout={"offline": "skip"})
+        self.assertEqual((done["state"], done["changed"]), ("succeeded", False))
+        self.assertEqual([lost["machine"] for lost in done["failed_machines"]], [machine])
+        self.assertIn(f"1 of 1 machines were not treated: {machine} skipped (", " ".join(done["warnings"]))
 
     def join(self, secret):
         state = tempfile.mkdtemp(dir=self.lab.folder)

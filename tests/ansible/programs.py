@@ -25,7 +25,7 @@ class Ansible:
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections), "ANSIBLE_HOME": str(self.folder / "home"),
             "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "told",
-            "KEYMEDIC_TOLD": str(self.folder / "told.json"), "ANSIBLE_NOCOLOR": "true", "ANSIBLE_PIPELINING": "true",
+            "KEYMEDIC_TOLD": str(self.folder / "told.json"), "ANSIBLE_NOCOLOR": "true", "PYTHONDONTWRITEBYTECODE": "1", "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3", **(credentials or {})}
 
     def run(self, program, *arguments, check=True, **more):
@@ -43,7 +43,7 @@ class Ansible:
         done = self.run("ansible-playbook", playbook, *arguments, **more)
         if not told.exists():
             raise Failure(f"ansible-playbook {playbook}: {done.returncode}\n{done.stdout}")
-        return Play(json.loads(told.read_text()), done.stdout)
+        return Play(told.read_text(), done.stdout)
 
     def task(self, module, **options):
         """What one module returns, run by itself, as Ansible does on the machine: that is quicker than a playbook.
@@ -60,8 +60,11 @@ class Ansible:
 
 
 class Play:
-    def __init__(self, told, text):
-        self.text = text
+    """`returned` is all that a callback is given."""
+
+    def __init__(self, returned, text):
+        told = json.loads(returned)
+        self.text, self.returned = text, returned
         self._tasks = told["tasks"]
         self._stats = told["stats"]
 

@@ -9,9 +9,9 @@ A shell block says behind its language what becomes of it:
     ```sh packages                 for a machine with the packages; tests/packages/documentation_test.py
     ```sh words                    has placeholders, or takes too long: not run
 
-All of them must be good shell, and every command of KeyMedic in them, and in `code` within the text, must
-exist with the options that are given. The blocks of a page are one script, in a new home with the programs on
-its PATH. A page with `<!-- with an estate -->` has a controller with a lab's machines, and stand-ins for
+All of them must be good shell, and every command of KeyMedic in them, and in `code` within the text, must exist
+with the options that are given. Blocks of YAML must be good YAML. The blocks of a page are one script, in a new
+home with the programs on its PATH. A page with `<!-- with an estate -->` has a controller with a lab's machines, and stand-ins for
 systemctl and journalctl that know this controller; one with `<!-- with the sdk -->` has the SDK's package
 unpacked."""
 
@@ -28,6 +28,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+
+import yaml
 
 sys.dont_write_bytecode = True  # nothing of a test stays in the source tree
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -135,6 +137,11 @@ def check_words():
                 done = subprocess.run(["bash", "-n"], input=block.text, text=True, capture_output=True, check=False)
                 if done.returncode != 0:
                     problems.append(f"{block}: {done.stderr}")
+            elif block.language == "yaml":
+                try:
+                    list(yaml.safe_load_all(block.text))
+                except yaml.YAMLError as error:
+                    problems.append(f"{block}: {error}")
             elif block.language not in NOT_SHELL:
                 problems.append(f"{block}: is {block.language} a shell? Then write sh")
             elif block.language == "" and re.search(r"^\s*([$] )?(keymedic|\./dev|apt|systemctl)\b", block.text, re.M):

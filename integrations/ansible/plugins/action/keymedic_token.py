@@ -1,7 +1,8 @@
 # -*- coding: utf-8 -*-
 # SPDX-License-Identifier: Apache-2.0
 """Runs the module of this name, and keeps the secret that it returns out of what is shown and logged. A module
-cannot do that itself: only what comes from an action may say `_ansible_no_log`."""
+cannot do that itself: only what comes from an action may say `_ansible_no_log`, and of a loop's results together only
+the task says it."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -15,5 +16,5 @@ class ActionModule(ActionBase):
         result = super(ActionModule, self).run(tmp, task_vars)
         result.update(self._execute_module(task_vars=task_vars))
         if "secret" in result:
-            result["_ansible_no_log"] = True
+            result["_ansible_no_log"] = self._task.no_log = True
         return result

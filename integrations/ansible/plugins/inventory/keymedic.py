@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - The machines that the controller knows, with what their agents have told, as hosts. Groups are made of that with
     I(keyed_groups) and I(groups).
+  - A host has the name of its machine. Where several have the same name, the beginning of its id stands behind it.
   - The file ends in C(.keymedic.yml) or C(.keymedic.yaml).
 author: KeyMedic (@keymedic)
 extends_documentation_fragment:
@@ -55,6 +56,7 @@ cache_connection: ~/.cache/keymedic-inventory
 cache_timeout: 300
 """
 
+import collections
 import os
 import re
 
@@ -80,31 +82,39 @@ def edition(product):
     return found.group(1) if found else product
 
 
-def codes_of(findings, names):
-    """Codes by machine: of the causes that it suffers from, and of what follows from them on it."""
-    codes = dict((name, set()) for name in names)
+def codes_of(findings, ids):
+    """Codes by machine id, as the selector finding=CODE takes them: of what it shows, and of the causes of that."""
+    codes = dict((machine, set()) for machine in ids)
     for finding in findings:
-        for machine in list(finding.affected_machines) + [finding.subject]:
-            if machine in codes:
-                codes[machine].add(finding.code)
+        if finding.machine_id in codes:
+            codes[finding.machine_id].update(code for code in (finding.code, finding.cause_code) if code)
     return codes
 
 
+def host_names(machines):
+    """By machine id, no two the same; and the names that more than one machine has."""
+    count = collections.Counter(machine.display_name for machine in machines)
+    names = dict((machine.id, machine.display_name if count[machine.display_name] == 1 else
+                  "%s-%s" % (machine.display_name, machine.id[:8])) for machine in machines)
+    return names, sorted(name for name in count if count[name] > 1)
+
+
 def fetch(client, selector):
-    """A list of hosts with their variables, in order, which a cache can keep."""
+    """A list of hosts with their variables, in order, which a cache can keep; and names that are not unique."""
     fleet = rpc.FleetServiceStub(client.channel)
     machines = list(client.pages(fleet.ListMachines, pb.ListMachinesRequest(filter=selector), "machines"))
-    findings = client.pages(fleet.ListFindings, pb.ListFindingsRequest(filter=selector, include_folded=True),
-                            "findings")
-    codes = codes_of(findings, [machine.display_name for machine in machines])
+    # The selector chooses machines; of these all findings count.
+    findings = client.pages(fleet.ListFindings, pb.ListFindingsRequest(include_folded=True), "findings")
+    codes = codes_of(findings, [machine.id for machine in machines])
+    names, repeated = host_names(machines)
     hosts = []
     for machine in machines:
         fields = to_dict(machine)
         variables = dict(("keymedic_" + name, fields[name]) for name in FIELDS if name in fields)
-        variables["keymedic_findings"] = sorted(codes[machine.display_name])
+        variables["keymedic_findings"] = sorted(codes[machine.id])
         variables["keymedic_edition"] = edition(machine.product)
-        hosts.append([machine.display_name, variables])
-    return hosts
+        hosts.append([names[machine.id], variables])
+    return hosts, repeated
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -138,9 +148,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(missing_library())
         options = dict((name, self.get_option(name)) for name in CONNECTION)
         try:
-            return fetch(Client(options, os.environ), self.get_option("filter"))
+            hosts, repeated = fetch(Client(options, os.environ), self.get_option("filter"))
         except ControllerError as error:
             raise AnsibleParserError("%s: %s" % (path, error))
+        if repeated:
+            self.display.warning("%s: more than one machine is called %s; their ids stand behind their names"
+                                 % (path, ", ".join(repeated)))
+        return hosts
 
     def _add(self, name, variables):
         host = self.inventory.add_host(name)

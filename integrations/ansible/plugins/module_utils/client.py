@@ -36,6 +36,7 @@ except ImportError:
         toml = None
 
 CALL_SECONDS = 60
+RETRY_AFTER = (0.5, 1, 2, 4)  # seconds: a controller that restarts is back within them
 PAGE_SIZE = 1000  # the most that a controller gives
 MOST_BYTES = 256 << 20  # of one answer: a plan with all its targets
 
@@ -139,13 +140,19 @@ class Client(object):
             private_key=read_pem(place["key"], "key"),
             certificate_chain=read_pem(place["cert"], "cert"))
         self.channel = grpc.secure_channel(self.controller, credentials, options=[
-            ("grpc.max_receive_message_length", MOST_BYTES), ("grpc.keepalive_time_ms", 30000)])
+            ("grpc.max_receive_message_length", MOST_BYTES), ("grpc.keepalive_time_ms", 30000),
+            ("grpc.http2.max_pings_without_data", 0)])  # a remediation may have nothing to tell for hours
 
     def call(self, method, request, timeout=CALL_SECONDS):
-        try:
-            return method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise self.explain(error)
+        """Asks again when the controller cannot be reached. By the request's id it knows what it did already."""
+        waits = list(RETRY_AFTER)
+        while True:
+            try:
+                return method(request, timeout=timeout)
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or not waits:
+                    raise self.explain(error)
+                time.sleep(waits.pop(0))
 
     def pages(self, method, request, field):
         """What a List call has, over all of its pages."""

@@ -87,7 +87,9 @@ findings:
       type: str
       returned: always
 machines:
-  description: The names of all machines that suffer from one of them, each once, sorted.
+  description:
+    - The names of all machines that suffer from one of them, each once, sorted. With I(filter) only those that it
+      chooses; C(affected_machines) of a cause has others, too.
   returned: success
   type: list
   elements: str
@@ -108,6 +110,9 @@ def work(module, client):
                                      include_folded=module.params["include_folded"])
     findings = list(client.pages(fleet.ListFindings, request, "findings"))
     machines = set(machine for finding in findings for machine in finding.affected_machines)
+    if module.params["filter"]:
+        chosen = client.pages(fleet.ListMachines, pb.ListMachinesRequest(filter=module.params["filter"]), "machines")
+        machines &= set(machine.display_name for machine in chosen)
     return dict(changed=False, findings=[to_dict(finding) for finding in findings], machines=sorted(machines))
 
 

@@ -42,16 +42,18 @@ options:
     description: Which findings or machines, such as C(finding=CLIENT_KEY_NOT_GVLK and site=berlin). C(all) says all.
     type: str
   id:
-    description: A plan that was made before. One that was started already is waited for.
+    description:
+      - A plan that was made before. One that was started already is waited for, as it was started.
+      - I(rollout) takes the place of the plan's own. What is treated stands in the plan and cannot be given.
     type: str
   plan_hash:
     description: Of the plan I(id) that was seen. A different plan is not started.
     type: str
   expect_count:
-    description: Fail if more machines than this would be touched.
+    description: Fail, before any machine is changed, if more machines than this would be touched. C(0) expects none.
     type: int
   treat:
-    description: Only these actions. Without it, what the findings propose.
+    description: Only these actions. Without it, what the findings propose. A plan that is there has its own.
     type: list
     elements: str
   approve:
@@ -59,9 +61,8 @@ options:
     type: list
     elements: str
   again:
-    description: Also what was tried on the same machine for the same finding before, and failed.
+    description: Also what was tried on the same machine for the same finding before, and failed. By default not.
     type: bool
-    default: false
   wait:
     description: Wait for the end, and fail unless that is a success.
     type: bool
@@ -100,7 +101,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id:
-  description: Of the remediation; empty where nothing was stored.
+  description: Of the remediation, also of a plan that was refused its start; empty where nothing was stored.
   returned: success or failed
   type: str
   sample: r-a4870f3239
@@ -128,12 +129,14 @@ totals:
   type: dict
   sample: {succeeded: 66}
 targets:
-  description: The machines, each with C(machine), C(wave), C(state), C(message), C(findings) and C(steps).
+  description:
+    - The machines, each with C(machine) (its name), C(machine_id), C(wave), C(state), C(message), C(findings) and
+      C(steps).
   returned: success or failed
   type: list
   elements: dict
 failed_machines:
-  description: Those of them that did not end well, each with C(machine), C(state) and C(message).
+  description: Those of them that did not end well, each with C(machine), C(machine_id), C(state) and C(message).
   returned: success or failed
   type: list
   elements: dict
@@ -185,12 +188,13 @@ def described(plan):
     if plan.state <= pb.REMEDIATION_STATE_PLANNED and not to_do(plan):
         state = "nothing-to-treat"
     targets = [dict(
-        machine=target.display_name, wave=target.wave, state=target_state(target.state), message=target.message,
-        findings=list(target.finding_codes),
+        machine=target.display_name, machine_id=target.machine_id, wave=target.wave, state=target_state(target.state),
+        message=target.message, findings=list(target.finding_codes),
         steps=[dict(action=step.action, message=step.message, outcome=word(command_pb2.Outcome, step.outcome, "OUTCOME_"))
                for step in target.steps]) for target in plan.targets]
     ended = plan.state >= pb.REMEDIATION_STATE_SUCCEEDED
-    failed = [dict(machine=target.display_name, state=target_state(target.state), message=target.message)
+    failed = [dict(machine=target.display_name, machine_id=target.machine_id, state=target_state(target.state),
+                   message=target.message)
               for target in plan.targets if not is_good(target) and (ended or not is_open(target))]
     return dict(
         id=plan.id, state=state, plan_hash=plan.plan_hash, selector=plan.selector,
@@ -222,7 +226,7 @@ def make_plan(module, client, service, preview):
     options = module.params
     request = pb.PlanRemediationRequest(
         selector=options["selector"], expect_count=options["expect_count"] or 0, treat=options["treat"] or [],
-        approve=options["approve"] or [], again=options["again"], validate_only=preview, request_id=request_id())
+        approve=options["approve"] or [], again=bool(options["again"]), validate_only=preview, request_id=request_id())
     rollout.apply(options["rollout"] or {}, request.policy)
     try:
         return client.call(service.PlanRemediation, request, PLAN_SECONDS)
@@ -236,8 +240,18 @@ def start(module, client, service, plan):
     given = module.params["plan_hash"] or (plan.plan_hash if module.params["selector"] else "")
     if not given:
         raise ControllerError("plan_hash is needed to start %s: it says which plan you have seen" % plan.id)
-    return client.call(service.StartRemediation, pb.StartRemediationRequest(
-        name=plan.name, plan_hash=given, request_id=request_id()))
+    request = pb.StartRemediationRequest(name=plan.name, plan_hash=given, request_id=request_id())
+    policy = module.params["rollout"] or {}
+    if module.params["id"] and any(value is not None for value in policy.values()):
+        rollout.apply(policy, request.policy)
+    return client.call(service.StartRemediation, request)
+
+
+def check_count(module, plan):
+    expected = module.params["expect_count"]
+    if expected is not None and len(plan.targets) > expected:
+        raise ControllerError("the plan%s has %d targets, and at most %d were expected; look at it with `state: planned`"
+                              % (" " + plan.id if plan.id else "", len(plan.targets), expected))
 
 
 def wait(module, client, service, plan):
@@ -258,18 +272,30 @@ def why_failed(plan, seconds):
     text = "remediation %s is %s" % (plan.id, state_name(plan.state))
     if plan.reason:
         text += ": " + plan.reason
-    lost = ["%s %s (%s)" % (target.display_name, target_state(target.state), target.message or "no message")
-            for target in plan.targets if not is_open(target) and not is_good(target)]
+    lost = [target for target in plan.targets if not is_open(target) and not is_good(target)]
     if lost:
-        text += "; %d of %d machines did not end well: %s%s" % (
-            len(lost), len(plan.targets), ", ".join(lost[:NAMED]), ", ..." if len(lost) > NAMED else "")
+        text += "; %d of %d machines did not end well: %s" % (len(lost), len(plan.targets), named(lost))
     if plan.state == pb.REMEDIATION_STATE_PAUSED:
         return text + "; go on with `keymedic remediations resume %s` or end it with `abort`" % plan.id
     if plan.state == pb.REMEDIATION_STATE_RUNNING:
         return text + " still, after %d s, and goes on; wait for it with id: %s and a longer wait_timeout" % (
             seconds, plan.id)
-    return text + "; `keymedic remediations show %s` tells each, `keymedic remediations retry %s --failed` plans " \
+    return text + "; `keymedic remediations show %s` tells each, `keymedic remediations retry %s` plans " \
                   "what is left" % (plan.id, plan.id)
+
+
+def named(targets):
+    """The first of them, each with what became of it."""
+    texts = ["%s %s (%s)" % (target.display_name, target_state(target.state), target.message or "no message")
+             for target in targets[:NAMED]]
+    return ", ".join(texts) + (", ..." if len(targets) > NAMED else "")
+
+
+def warn_of_untreated(module, plan):
+    """A remediation succeeds, too, when machines were left out, as those that are away."""
+    left = [target for target in plan.targets if not is_good(target)]
+    if plan.state == pb.REMEDIATION_STATE_SUCCEEDED and left:
+        module.warn("%d of %d machines were not treated: %s" % (len(left), len(plan.targets), named(left)))
 
 
 def warn_of_untreatable(module, plan):
@@ -279,18 +305,33 @@ def warn_of_untreatable(module, plan):
             len(plan.untreatable), first.code, first.subject, first.why_untreatable))
 
 
+def with_plan(module, plan, step, *arguments):
+    """`step(*arguments)`; when that is refused, the failure has the plan, which is stored and can be started later."""
+    try:
+        return step(*arguments)
+    except ControllerError as error:
+        module.fail_json(msg=str(error), code=error.code, **dict(described(plan), reason=error.reason, changed=False))
+
+
 def work(module, client):
     service = rpc.RemediationServiceStub(client.channel)
     options = module.params
+    if options["expect_count"] is not None and options["expect_count"] < 0:
+        raise ControllerError("expect_count is %d: give a number from 0; what is left out is no limit"
+                              % options["expect_count"])
     if options["id"]:
         name = options["id"] if "/" in options["id"] else "remediations/" + options["id"]
         plan = client.call(service.GetRemediation, pb.GetRemediationRequest(name=name))
     else:
-        # What machines would change only they can say: a preview is enough where nobody asks.
-        plan = make_plan(module, client, service, preview=module.check_mode and not module._diff)
+        # What machines would change only they can say: a preview is enough where nobody asks. It is, too, where no
+        # target is expected: the controller takes 0 for no limit.
+        preview = options["expect_count"] == 0 or module.check_mode and not module._diff
+        plan = make_plan(module, client, service, preview)
         if plan is None:
             return dict(described(pb.Remediation(selector=options["selector"])), changed=False)
     warn_of_untreatable(module, plan)
+    if to_do(plan):
+        with_plan(module, plan, check_count, module, plan)
     wanted = to_do(plan) and options["state"] == "started"
     if module.check_mode or options["state"] == "planned":
         result = dict(described(plan), changed=wanted)
@@ -298,10 +339,11 @@ def work(module, client):
             result["diff"] = diff_of(plan, done=False)
         return result
     if wanted:
-        plan = start(module, client, service, plan)
+        plan = with_plan(module, plan, start, module, client, service, plan)
     running = plan.state in (pb.REMEDIATION_STATE_RUNNING, pb.REMEDIATION_STATE_PAUSED)
     if options["wait"] and running:
         plan = wait(module, client, service, plan)
+    warn_of_untreated(module, plan)
     result = described(plan)
     result["changed"] = wanted and (not options["wait"] or any(
         step.outcome == command_pb2.OUTCOME_CHANGED for target in plan.targets for step in target.steps))
@@ -318,10 +360,11 @@ def main():
         state=dict(type="str", choices=["planned", "started"], default="started"),
         selector=dict(type="str"), id=dict(type="str"), plan_hash=dict(type="str"),
         expect_count=dict(type="int"), treat=dict(type="list", elements="str"),
-        approve=dict(type="list", elements="str"), again=dict(type="bool", default=False),
+        approve=dict(type="list", elements="str"), again=dict(type="bool"),
         rollout=dict(type="dict", options=rollout.SPEC),
         wait=dict(type="bool", default=True), wait_timeout=dict(type="int", default=3600),
-    ), required_one_of=[("selector", "id")], mutually_exclusive=[("selector", "id"), ("selector", "plan_hash")])
+    ), required_one_of=[("selector", "id")], mutually_exclusive=[("selector", name) for name in ("id", "plan_hash")] + [
+        ("id", name) for name in ("treat", "approve", "again")])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Without I(name) each run makes a token of its own.
+      - Without I(name) each run makes a token of its own. With it the second run makes none, and has no C(secret).
 options:
   state:
     description: C(present) makes the token, C(absent) revokes it; machines that joined with it stay.
@@ -55,25 +55,36 @@ options:
 """
 
 EXAMPLES = r"""
+# Two plays of one playbook, which can be run again: it then makes no token, and who has joined needs none.
 - name: A token for the new machines of Berlin
-  keymedic.fleet.keymedic_token:
-    uses: 40
-    lifetime: 8h
-    labels:
-      site: berlin
-  register: berlin
+  hosts: localhost
+  tasks:
+    - name: Make it
+      keymedic.fleet.keymedic_token:
+        name: berlin-2026
+        uses: 40
+        lifetime: 8h
+        labels:
+          site: berlin
+      register: berlin
 
 - name: Let them join
-  ansible.builtin.include_role:
-    name: keymedic.fleet.agent
-  vars:
-    keymedic_agent_controller: keymedic.contoso.example:7443
-    keymedic_agent_token: "{{ berlin.secret }}"
+  hosts: new_linux_machines
+  become: true
+  roles:
+    - role: keymedic.fleet.agent
+      vars:
+        keymedic_agent_controller: keymedic.contoso.example:7443
+        keymedic_agent_token: "{{ hostvars.localhost.berlin.secret | default('') }}"
 
+# A play of its own, later
 - name: Nobody joins with it any more
-  keymedic.fleet.keymedic_token:
-    id: "{{ berlin.token.id }}"
-    state: absent
+  hosts: localhost
+  tasks:
+    - name: Revoke it
+      keymedic.fleet.keymedic_token:
+        name: berlin-2026
+        state: absent
 """
 
 RETURN = r"""
@@ -88,6 +99,7 @@ token:
 """
 
 import hashlib
+import json
 import time
 
 from ansible_collections.keymedic.fleet.plugins.module_utils import rollout
@@ -122,9 +134,16 @@ def why_no_good(token):
     return "" if token.uses_left else "is used up"
 
 
+def label_text(value):
+    """A label is a text; `true` and `3` are what stands in the playbook."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def create(module, client, service):
     options = module.params
-    labels = dict((key, str(value)) for key, value in (options["labels"] or {}).items())
+    if options["uses"] < 1:
+        raise ControllerError("uses is %d: give the number of machines that may join, from 1" % options["uses"])
+    labels = dict((key, label_text(value)) for key, value in (options["labels"] or {}).items())
     request = pb.CreateTokenRequest(uses=options["uses"], labels=labels,
                                     request_id=options["name"] or request_id())
     request.lifetime.seconds = rollout.seconds("lifetime", options["lifetime"])

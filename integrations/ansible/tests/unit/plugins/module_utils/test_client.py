@@ -10,6 +10,9 @@ import shutil
 import tempfile
 import unittest
 
+import grpc
+
+from ansible_collections.keymedic.fleet.plugins.module_utils import client
 from ansible_collections.keymedic.fleet.plugins.module_utils.client import ControllerError, find_controller
 
 PROFILES = """\
@@ -60,6 +63,48 @@ class FindControllerTest(unittest.TestCase):
         self.assertIn("'half'", self.error(dict(profile="half")))
         self.assertIn("no controller is known", self.error({}, profiles=""))
         self.assertIn("profiles.toml", self.error({}, profiles="default = berlin"))
+
+
+class Refusal(grpc.RpcError):
+    def __init__(self, code):
+        super(Refusal, self).__init__()
+        self.code = lambda: code
+        self.details = lambda: "no"
+        self.trailing_metadata = lambda: ()
+
+
+class CallTest(unittest.TestCase):
+    def setUp(self):
+        self.asked = []
+        self.addCleanup(setattr, client, "RETRY_AFTER", client.RETRY_AFTER)
+        client.RETRY_AFTER = (0, 0)
+
+    def call(self, *codes):
+        """Calls a method that is refused with these, then answers."""
+        refusals = list(codes)
+
+        def method(request, timeout):
+            self.asked.append(request)
+            if refusals:
+                raise Refusal(refusals.pop(0))
+            return "done"
+
+        caller = client.Client.__new__(client.Client)
+        caller.controller = "berlin:7443"
+        return caller.call(method, "the request")
+
+    def test_asks_again_with_the_same_request(self):
+        self.assertEqual(self.call(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE), "done")
+        self.assertEqual(self.asked, ["the request"] * 3)
+
+    def test_gives_up(self):
+        with self.assertRaisesRegex(ControllerError, "cannot talk to the controller at berlin:7443"):
+            self.call(*[grpc.StatusCode.UNAVAILABLE] * 3)
+
+    def test_a_refusal_is_final(self):
+        with self.assertRaises(ControllerError):
+            self.call(grpc.StatusCode.PERMISSION_DENIED)
+        self.assertEqual(len(self.asked), 1)
 
 
 if __name__ == "__main__":
