@@ -29,7 +29,6 @@ module PuppetX::Keymedic
 
     def plan(options, preview: false)
       verb = preview ? 'preview' : 'plan'
-      options = options.except(*ROLLOUT_OPTIONS.keys) if preview # of the machines it shows they change none
       run('remediations', verb, *options.flat_map { |name, value| option(name, value) })
     end
 
