@@ -101,12 +101,18 @@ class Windows:
 
     def install(self, msi, controller):
         log = self.state.parent / "msi.log"
-        done = self.prefix.run(
-            ["msiexec", "/i", self.prefix.windows_path(msi), "/qn", f"KEYMEDIC_CONTROLLER={controller.address}",
-             f"KEYMEDIC_TOKEN={controller.token().read_text().strip()}", "/l*v", self.prefix.windows_path(log)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if done.returncode != 0:
-            raise prefix.Failure(f"msiexec ends with {done.returncode}:\n{log.read_text(errors='replace')}")
+        command = ["msiexec", "/i", self.prefix.windows_path(msi), "/qn", f"KEYMEDIC_CONTROLLER={controller.address}",
+                   f"KEYMEDIC_TOKEN={controller.token().read_text().strip()}", "/l*v", self.prefix.windows_path(log)]
+        for again in (True, False):
+            done = self.prefix.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode == 0:
+                return
+            if log.exists() or not again:
+                said = log.read_text(errors="replace") if log.exists() else done.stdout.decode(errors="replace")
+                raise prefix.Failure(f"msiexec ends with {done.returncode}:\n{said}")
+            # Seldom Wine does not get a program started at all: nothing was installed, so nothing is hidden by once more.
+            print(f"msiexec ends with {done.returncode} before it begins:\n{done.stdout.decode(errors='replace')}",
+                  file=sys.stderr)
 
     def log(self):
         with contextlib.suppress(OSError):
