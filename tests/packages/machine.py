@@ -11,6 +11,7 @@ Commands enter it through its namespaces, so it needs no Python, no ssh, and the
 
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import re
@@ -25,12 +26,18 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL
                "DEBIAN_FRONTEND": "noninteractive"}
 
 
+@functools.cache
 def why_not():
     """Why there can be no such machine here, or an empty text."""
     if os.geteuid() != 0:
         return "a machine is booted by root alone: run this as root"
     missing = [tool for tool in ("mmdebstrap", "systemd-nspawn", "nsenter") if shutil.which(tool) is None]
-    return f"not installed: {', '.join(missing)}; ./dev test installs it" if missing else ""
+    if missing:
+        return f"not installed: {', '.join(missing)}; ./dev test installs it"
+    # As in a container of somebody else's.
+    tried = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True, check=False)
+    return f"root may not mount or start a system here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def call(*command, check=True, **options):
