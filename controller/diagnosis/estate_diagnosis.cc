@@ -88,8 +88,8 @@ std::vector<std::string> EstateDiagnosis::Apply(const std::string& machine_id,
         entry.second.facts = MakeFacts(state);
       });
   for (const std::string& id : touched) stale_.insert(&EntryOf(id));
-  Diagnose(entry, clock_.Now());
   view_ = nullptr;
+  Diagnose(entry, clock_.Now());
   return refused;
 }
 
@@ -187,6 +187,7 @@ v1::ListForecastsResponse EstateDiagnosis::Forecast(const kms::ForecastOptions& 
 
 std::shared_ptr<const FoldedView> EstateDiagnosis::ViewOf(absl::Time now) {
   if (view_ == nullptr || now - viewed_at_ >= kViewAgainAfter) {
+    view_ = nullptr;
     DiagnoseStale(now);
     view_ = MakeView(now);
     viewed_at_ = now;
@@ -206,8 +207,9 @@ void EstateDiagnosis::Diagnose(Entries::value_type& of, absl::Time now) {
   // What is found in a state that was loaded has been so since that state was collected.
   const absl::Time loaded = std::exchange(entry.first_seen, absl::InfinitePast());
   KeepFirstSeen(entry.findings, loaded != absl::InfinitePast() ? loaded : now, findings);
-  // Each heartbeat asks for what is found; only news makes the view of the estate anew.
-  if (!SameFindings(entry.findings, findings)) view_ = nullptr;
+  // Each heartbeat asks for what is found; only news makes the view of the estate anew. Where that
+  // is dropped already, as behind every change, nothing is compared.
+  if (view_ != nullptr && !SameFindings(entry.findings, findings)) view_ = nullptr;
   entry.findings = std::move(findings);
   entry.diagnosed_at = now;
   stale_.erase(&of);
