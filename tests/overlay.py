@@ -4,12 +4,13 @@
     with overlay.Overlay(folder) as system:
         system.run("dpkg", "-i", "/packages/some.deb")
 
-What is written stays in memory, and nothing else of this machine's is mounted there: it has devices and processes of
-its own, so that clearing up the folder deletes nothing but what is in it. No network is taken away.
+What is written stays in memory, and none of this machine's own mounts is there: the devices are made for it, so that
+clearing up the folder deletes nothing but what is in it. Processes and network are this machine's.
 """
 
 import pathlib
 import subprocess
+import tempfile
 
 from lab import Failure
 
@@ -52,6 +53,21 @@ class Overlay:
             raise Failure(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}")
         return done.stdout
 
+    def build_package(self, name, files):
+        """A stand-in of such a package: paths, texts and modes. Those below /etc/keymedic are its configuration files.
+        Returns where it lies in this system."""
+        tree = self.root / "trees" / name
+        control = f"Package: {name}\nVersion: 0.1.0\nArchitecture: all\nMaintainer: KeyMedic <none@keymedic.example>\n" \
+                  "Description: a stand-in\n"
+        kept = "".join(f"/{path}\n" for path, _, _ in files if path.startswith("etc/keymedic/"))
+        for path, text, mode in [("DEBIAN/control", control, 0o644), ("DEBIAN/conffiles", kept, 0o644), *files]:
+            file = tree / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            file.chmod(mode)
+        self.run("dpkg-deb", "--root-owner-group", "--build", f"/trees/{name}", f"/trees/{name}.deb")
+        return f"/trees/{name}.deb"
+
     def close(self):
         # Lazy: nothing stays mounted, whoever still runs in there.
         self._shell("umount --recursive --lazy root || :\numount --lazy layer")
@@ -61,3 +77,17 @@ class Overlay:
 
     def __exit__(self, *_):
         self.close()
+
+
+def of_test(test):
+    """An overlay that ends with the test; without one the test is skipped. Of Debian's packages apt knows nothing there:
+    stand-ins need none, and it is slow to read what there is."""
+    folder = tempfile.TemporaryDirectory(prefix="keymedic-overlay-")
+    test.addCleanup(folder.cleanup)
+    try:
+        system = Overlay(folder.name)
+    except Failure as why:
+        test.skipTest(str(why))
+    test.addCleanup(system.close)
+    system.run("sh", "-c", "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin")
+    return system

@@ -10,7 +10,6 @@ import os
 import pathlib
 import shutil
 import sys
-import tempfile
 import tomllib
 import unittest
 
@@ -33,7 +32,7 @@ PLAY = """\
 AGENT = PLAY + """\
     - role: keymedic.fleet.agent
       vars:
-        keymedic_agent_package: /packages/keymedic-agent.deb
+        keymedic_agent_package: /trees/keymedic-agent.deb
         keymedic_agent_controller: "{{ to | default('keymedic.example:7443') }}"
         keymedic_agent_token: "{{ token | default('km1.secret') }}"
         keymedic_agent_labels: {site: berlin, floor: 3, vm: true, cost.centre: "0815"}
@@ -42,7 +41,7 @@ AGENT = PLAY + """\
 CONTROLLER = PLAY + """\
     - role: keymedic.fleet.controller
       vars:
-        keymedic_controller_package: /packages/keymedic-controller.deb
+        keymedic_controller_package: /trees/keymedic-controller.deb
         keymedic_controller_settings: {listen: "0.0.0.0:7443"}
 """
 FACTS = """\
@@ -82,31 +81,11 @@ esac
 @unittest.skipUnless(os.geteuid() == 0, "needs root, to install packages under an overlay")
 class RolesTest(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="keymedic-roles-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        try:
-            self.system = overlay.Overlay(self.folder)
-        except overlay.Failure as why:
-            self.skipTest(str(why))
-        self.addCleanup(self.system.close)
+        self.system = overlay.of_test(self)
         self.root = self.system.root
-        (self.root / "packages").mkdir()
         shutil.copytree(OPTIONS.collections, self.root / "collections")
-        # The stand-ins need no other package, and apt is slow to read what all of Debian has.
-        self.system.run("sh", "-c", "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin")
-        self.package("keymedic-agent", "agent.toml")
-        self.package("keymedic-controller", "controller.toml")
-
-    def package(self, name, settings):
-        tree = self.root / "trees" / name
-        (tree / "DEBIAN").mkdir(parents=True)
-        (tree / "etc/keymedic").mkdir(parents=True)
-        (tree / "etc/keymedic" / settings).write_text("# as the package has it\n")
-        (tree / "DEBIAN/control").write_text(f"Package: {name}\nVersion: 0.1.0\nArchitecture: all\nMaintainer: KeyMedic "
-                                             f"<none@keymedic.example>\nDescription: a stand-in\n")
-        (tree / "DEBIAN/conffiles").write_text(f"/etc/keymedic/{settings}\n")
-        self.system.run("dpkg-deb", "--root-owner-group", "--build", f"/trees/{name}", f"/packages/{name}.deb")
+        for name, settings in (("keymedic-agent", "agent.toml"), ("keymedic-controller", "controller.toml")):
+            self.system.build_package(name, [(f"etc/keymedic/{settings}", "# as the package has it\n", 0o644)])
 
     def play(self, *arguments, inventory="localhost", **more):
         (self.root / "inventory").write_text(inventory + "\n")
@@ -158,7 +137,7 @@ class RolesTest(unittest.TestCase):
         (self.root / "play.yml").write_text(FACTS.format(managers="pkg_mgr: apt, service_mgr: systemd") + plays)
         package = self.root / yaml.safe_load(plays)[1]["roles"][0]["vars"]["keymedic_agent_package"].lstrip("/")
         package.parent.mkdir(parents=True)
-        shutil.copy(self.root / "packages/keymedic-agent.deb", package)
+        shutil.copy(self.root / "trees/keymedic-agent.deb", package)
         (self.root / "collections/ansible_collections/keymedic/fleet/plugins/modules/keymedic_token.py").write_text(TOKEN)
         first = self.play(inventory=MACHINES, ANSIBLE_GATHERING="explicit")
         self.assertTrue((self.root / "var/lib/keymedic-agent/agent.crt").exists(), first)

@@ -138,7 +138,7 @@ filebucket { 'main': path => '/puppet/var/bucket' }
 class { 'keymedic::agent':
   controller     => 'keymedic.contoso.example:7443',
   token          => Sensitive('km1.secret'),
-  package_source => '/puppet/keymedic-agent.deb',
+  package_source => '/trees/keymedic-agent.deb',
 }
 """
 
@@ -146,34 +146,16 @@ class { 'keymedic::agent':
 @unittest.skipUnless(os.geteuid() == 0, "needs root, to install a package under an overlay")
 class AppliedTest(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="keymedic-puppet-")
-        self.addCleanup(folder.cleanup)
-        try:
-            self.system = overlay.Overlay(folder.name)
-        except overlay.Failure as why:
-            self.skipTest(str(why))
-        self.addCleanup(self.system.close)
+        self.system = overlay.of_test(self)
         self.puppet = self.system.root / "puppet"
         self.puppet.mkdir()
-        # The stand-in needs no other package, and apt is slow to read what all of Debian has.
-        self.system.run("sh", "-c", "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin")
 
     def test_the_agents_class_installs_configures_and_starts_once(self):
-        for file, text, mode in (
-                ("DEBIAN/control", "Package: keymedic-agent\nVersion: 0.1.0\nArchitecture: all\n"
-                                   "Maintainer: test <test@example.org>\nDescription: stand-in\n", 0o644),
-                ("DEBIAN/conffiles", "/etc/keymedic/agent.toml\n", 0o644),
-                ("etc/keymedic/agent.toml", "# the package's\n", 0o600),
-                ("etc/init.d/keymedic-agent", INIT_SCRIPT, 0o755)):
-            path = self.puppet / "package" / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            path.chmod(mode)
-        self.system.run("dpkg-deb", "--build", "/puppet/package", "/puppet/keymedic-agent.deb")
+        self.system.build_package("keymedic-agent", [("etc/keymedic/agent.toml", "# the package's\n", 0o600),
+                                                     ("etc/init.d/keymedic-agent", INIT_SCRIPT, 0o755)])
         shutil.copytree(MODULE, self.puppet / "modules/keymedic")
         (self.puppet / "site.pp").write_text(SITE)
-        known = one_fact(self.puppet / "var")
-        known[known.index(self.puppet / "var")] = "/puppet/var"
+        known = one_fact(self.puppet / "var", seen_as="/puppet/var")
         # Processes of its own: where this machine has systemd as its first, Puppet would ask that for the service.
         said = self.system.run("unshare", "--pid", "--fork", "--mount-proc", "sh", "-ec", SCRIPT.replace("@FACTS@", " ".join(known)))
         log = (self.puppet / "var/all.log").read_text()
